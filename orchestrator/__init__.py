@@ -1,0 +1,1 @@
+"""Turn a YAML manifest of avatar/audio pairs into finished talking-avatar videos."""

@@ -1,0 +1,1 @@
+"""The running batch: a loop that asks the pure planner, and the stages that act."""

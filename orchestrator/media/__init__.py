@@ -1,0 +1,1 @@
+"""Local media files: hash, probe, stream out, fetch back, verify."""

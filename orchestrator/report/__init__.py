@@ -1,0 +1,1 @@
+"""One read model that command line, JSON and pages all print."""

@@ -1,0 +1,1 @@
+"""The vendor's wire contract: pure values in ``wire``, transport in ``client``."""
