@@ -14,6 +14,7 @@
     +-- CredentialsError                 8       missing, or refused by the vendor
     +-- VendorUnavailable                1       the vendor did not answer a question at start
     +-- StaleJob                         1       somebody else changed the job meanwhile
+    +-- TaskOwned                        1       another attempt owns the task already
     +-- IllegalTransition                1       a bug: this event cannot happen in this state
     +-- MediaError                       1       a local media file cannot be used
     |   +-- FileChanged                  1       its bytes are not those that were planned
@@ -93,6 +94,10 @@ class StaleJob(OrchestratorError):
     def __init__(self, job: str, expected: int, found: int | None) -> None:
         self.job, self.expected, self.found = job, expected, found
         super().__init__(f"job {job} changed meanwhile: version {found}, expected {expected}")
+
+
+class TaskOwned(OrchestratorError):
+    """Another attempt of the account owns the task already; nothing was changed."""
 
 
 class IllegalTransition(OrchestratorError):

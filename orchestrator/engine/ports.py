@@ -23,6 +23,9 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Return after ``seconds`` (<= 0: after giving others a turn)."""
 
+    def alarm(self, seconds: float, ring: Callable[[], None]) -> Callable[[], None]:
+        """Call ``ring`` after ``seconds``; the returned function takes the alarm back."""
+
 
 class Vendor(Protocol):
     """The vendor's API, one method a call. None of them raises for what the network does:
@@ -64,14 +67,20 @@ class Source:
     format: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """A finished video under its final name. ``kept`` is where an older file was moved to."""
+class Fetched(Protocol):
+    """A finished video under its final name."""
 
-    size_bytes: int
-    duration_s: float | None
-    resumed_from: int = 0
-    kept: Path | None = None
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the file."""
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds it lasts, None if it was not looked into."""
+
+    @property
+    def kept(self) -> Path | None:
+        """Where an older file of that name was moved to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +110,15 @@ class Fetcher(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """All that the engine touches of the world."""
+    """All that the engine touches of the world.
+
+    ``token``: makes an unguessable token for each attempt. ``boot_id``: the machine's boot, within
+    which monotonic times may be compared between processes.
+    """
 
     clock: Clock
     vendor: Vendor
     fetcher: Fetcher
     random: random.Random
     token: Callable[[], str]
+    boot_id: str

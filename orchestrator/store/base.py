@@ -277,6 +277,12 @@ class EngineStore(Protocol):
     async def forget_files(self, account: AccountKey, hashes: Sequence[ContentHash]) -> None:
         """Take back the file ids of these assets: the vendor does not know them any more."""
 
+    async def events(self, batch: BatchKey, job_id: JobId) -> list[StoredEvent]:
+        """The history of one job, oldest first."""
+
+    async def made(self, job: Job) -> tuple[Revision, str] | None:
+        """Revision and output path of the last video of this job that reached `done`."""
+
     async def reserve(
         self, account: AccountKey, kind: str, rate: Rate, count: int, now: float
     ) -> tuple[float, ...]:
@@ -296,6 +302,9 @@ class AppStore(EngineStore, Protocol):
 
     async def account(self, identity: str) -> AccountKey:
         """The row of an account; ``identity`` (base URL + uid) is kept as a salted hash only."""
+
+    async def find_account(self, identity: str) -> AccountKey | None:
+        """The row of an account that is known already."""
 
     async def find_batches(self, name: str) -> list[BatchRow]:
         """Every batch of this name, one per account at the most."""
@@ -339,9 +348,6 @@ class AppStore(EngineStore, Protocol):
         self, batch: BatchKey, *, states: Sequence[State] = (), pattern: str = "*"
     ) -> list[JobRow]:
         """Jobs in manifest order; ``states`` empty means all; ``pattern`` is a GLOB on the id."""
-
-    async def events(self, batch: BatchKey, job_id: JobId) -> list[StoredEvent]:
-        """The history of one job, oldest first."""
 
     async def find_task(self, account: AccountKey, task_id: TaskId) -> JobKey | None:
         """The job whose attempt owns this task, whatever its batch."""

@@ -1,0 +1,280 @@
+"""Composition root and library facade: the command line and a Python user call the same methods.
+
+A run goes through :meth:`Orchestrator.run` from top to bottom: read the manifest, look at its
+files, open the store, take the batch's lock, draft the plan, ask the vendor for the balance,
+store the plan, recover what a killed run left, let the engine work, report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from orchestrator import rehearsal as rehearsals
+from orchestrator.config import identity, state_dir, vendor_settings
+from orchestrator.engine.lock import BatchLock, is_held, read_owner
+from orchestrator.engine.progress import Observer, Silent
+from orchestrator.errors import CredentialsError
+from orchestrator.manifest.read import check_manifest, load_manifest
+from orchestrator.model import Complaint, ContentHash, Manifest, State
+from orchestrator.planning import Draft, look_at_media, sort_complaints, wanted_jobs
+from orchestrator.rehearsal import Rehearsal, run_emulator
+from orchestrator.report.build import batch_view, job_view
+from orchestrator.report.views import BatchView, JobView, PlanView, RunView
+from orchestrator.session import (
+    RunOptions,
+    Session,
+    draft_for,
+    lock_path,
+    owner_of_this_process,
+)
+from orchestrator.store.base import AppStore, BatchRow
+from orchestrator.store.sqlite import open_store
+from orchestrator.topview import wire
+from orchestrator.topview.client import TopViewClient
+
+__all__ = ["Orchestrator", "Rehearsal", "RunOptions", "manifest_schema", "run_emulator"]
+
+STATE_FILE = "state.db"
+
+
+def manifest_schema() -> dict[str, Any]:
+    """JSON Schema of the manifest, for editors."""
+    from orchestrator.manifest.schema import json_schema
+
+    return json_schema()
+
+
+class Orchestrator:
+    """One state folder and all that can be done with it.
+
+    ``state_dir`` None: `state` beside the manifest (or in the current folder for calls without
+    one). ``env`` is where credentials are read from.
+    """
+
+    def __init__(
+        self, state_dir: Path | None = None, *, env: Mapping[str, str] | None = None
+    ) -> None:
+        self._state_dir = state_dir
+        self._env = os.environ if env is None else env
+
+    def _folder(self, manifest: Path | None, rehearsal: bool) -> Path:
+        folder = state_dir(self._state_dir, self._env, manifest)
+        return folder / rehearsals.FOLDER if rehearsal else folder
+
+    async def validate(self, manifest: Path) -> tuple[Complaint, ...]:
+        """Every complaint and warning about the manifest and its media files; touches no state."""
+        found, complaints = await asyncio.to_thread(check_manifest, _absolute(manifest))
+        if found is None:
+            return complaints
+        facts = await look_at_media(found.jobs, None, remember=False)
+        errors, warnings = sort_complaints(found.jobs, facts)
+        return (*errors, *complaints, *warnings)
+
+    async def plan(self, manifest: Path, options: RunOptions | None = None) -> PlanView:
+        """What :meth:`run` would do and why. Spends nothing, stores nothing.
+
+        Raises:
+            ManifestError: the manifest or its media are wrong.
+            BatchConflict: the batch belongs to another account or file.
+            StoreError: the state store cannot be used.
+        """
+        options = options or RunOptions()
+        read = await self._read(manifest, options)
+        folder = self._folder(read.path, options.rehearsal is not None)
+        async with _reading(folder) as store:
+            facts = await look_at_media(read.jobs, store, remember=False)
+            wanted, warnings = wanted_jobs(read, facts)
+            batch = await self._known_batch(store, read, options)
+            draft, live = await draft_for(store, batch, wanted, options.choice())
+        balance = None if options.rehearsal else await self._balance()
+        return _plan_view(read, options, draft, live, balance, (*read.warnings, *warnings))
+
+    async def run(
+        self,
+        manifest: Path,
+        options: RunOptions | None = None,
+        observer: Observer | None = None,
+    ) -> RunView:
+        """Plan, then work until every job rests or something stops the run.
+
+        Raises:
+            ManifestError: the manifest or its media are wrong; nothing was touched.
+            BatchConflict, OutputConflict: see there; nothing was sent.
+            StoreError: the state store cannot be used.
+            BatchLocked: another run holds the batch.
+            CredentialsError: they are missing, or the vendor refused them.
+            VendorUnavailable: the vendor does not answer; nothing was sent.
+        """
+        options = options or RunOptions()
+        watcher = observer or Silent()
+        read = await self._read(manifest, options)
+        folder = self._folder(read.path, options.rehearsal is not None)
+        if options.rehearsal is None:
+            return await self._run(read, options, watcher, folder, self._env)
+        async with rehearsals.embedded(folder, options.rehearsal) as env:
+            return await self._run(read, options, watcher, folder, {**_network(self._env), **env})
+
+    async def _run(
+        self,
+        manifest: Manifest,
+        options: RunOptions,
+        watcher: Observer,
+        folder: Path,
+        env: Mapping[str, str],
+    ) -> RunView:
+        started = time.monotonic()
+        account_name = _account_name(options, env)
+        store = await open_store(folder / STATE_FILE)
+        try:
+            session = Session(store, manifest, options, watcher, folder, env)
+            facts = await look_at_media(manifest.jobs, store, remember=True)
+            wanted, warnings = wanted_jobs(manifest, facts)
+            session.warn((*manifest.warnings, *warnings))
+            batch = await session.open_batch(account_name)
+            owner = owner_of_this_process()
+            with BatchLock(lock_path(folder, batch), owner, batch.name):
+                outcome = await session.work(batch, owner, wanted)
+                return await session.report(batch, outcome, time.monotonic() - started)
+        finally:
+            await store.close()
+
+    async def status(
+        self, batch: str | None = None, *, rehearsal: bool | None = None
+    ) -> list[BatchView]:
+        """All batches of the state folder, or only those named ``batch``, rehearsals last.
+
+        ``rehearsal``: None for both kinds, else only rehearsals (True) or none of them (False).
+        """
+        views = []
+        for is_rehearsal in (False, True):
+            if rehearsal is not None and rehearsal is not is_rehearsal:
+                continue
+            folder = self._folder(None, is_rehearsal)
+            async with _reading(folder) as store:
+                if store is not None:
+                    views.extend(await _batch_views(store, folder, batch, is_rehearsal))
+        return views
+
+    async def jobs(
+        self, batch: str | None = None, *, pattern: str = "*", states: Sequence[State] = ()
+    ) -> list[tuple[str, JobView]]:
+        """Jobs with the name of their batch, in manifest order; rehearsals last."""
+        found: list[tuple[str, JobView]] = []
+        for is_rehearsal in (False, True):
+            async with _reading(self._folder(None, is_rehearsal)) as store:
+                for row in [] if store is None else await store.batches():
+                    if batch is None or row.name == batch:
+                        rows = await store.job_rows(row.key, states=states, pattern=pattern)  # type: ignore[union-attr]
+                        found.extend((row.name, job_view(job)) for job in rows)
+        return found
+
+    async def _read(self, path: Path, options: RunOptions) -> Manifest:
+        manifest = await asyncio.to_thread(load_manifest, _absolute(path))
+        if options.rehearsal is None:
+            return manifest
+        return rehearsals.rehearsed(manifest, options.rehearsal)
+
+    async def _known_batch(
+        self, store: AppStore | None, manifest: Manifest, options: RunOptions
+    ) -> BatchRow | None:
+        """The batch that a plan is compared with; without credentials the only one of its name."""
+        if store is None:
+            return None
+        rows = await store.find_batches(manifest.batch)
+        try:
+            name = _account_name(options, self._env)
+        except CredentialsError:
+            return rows[0] if len(rows) == 1 else None
+        account = await store.find_account(name)
+        return next((row for row in rows if row.account == account), None)
+
+    async def _balance(self) -> float | None:
+        """Credits left; None without credentials or when the vendor does not say."""
+        try:
+            settings = vendor_settings(self._env)
+        except CredentialsError:
+            return None
+        async with TopViewClient(settings) as client:
+            return wire.remaining_credit(await client.credit_detail())
+
+
+def _plan_view(
+    manifest: Manifest,
+    options: RunOptions,
+    draft: Draft,
+    live: frozenset[ContentHash],
+    balance: float | None,
+    warnings: tuple[Complaint, ...],
+) -> PlanView:
+    assets = draft.assets()
+    missing = [facts for content, facts in assets.items() if content not in live]
+    limits = manifest.settings.limits
+    return PlanView(
+        batch=manifest.batch,
+        manifest=str(manifest.path),
+        rehearsal=options.rehearsal is not None,
+        lines=tuple(draft.lines),
+        upload_files=len(missing),
+        upload_bytes=sum(facts.size_bytes for facts in missing),
+        uploaded_already=len(assets) - len(missing),
+        submits=len(draft.submits),
+        credits_estimate=draft.credits_estimate,
+        balance=balance,
+        at_least_s=len(draft.submits) * limits.submit_rate.interval_s,
+        warnings=warnings,
+    )
+
+
+@asynccontextmanager
+async def _reading(folder: Path) -> AsyncIterator[AppStore | None]:
+    """The store of a folder, None if there is none; reading never makes one."""
+    path = folder / STATE_FILE
+    if not path.exists():
+        yield None
+        return
+    store = await open_store(path, create=False)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def _batch_views(
+    store: AppStore, folder: Path, name: str | None, rehearsal: bool
+) -> list[BatchView]:
+    views = []
+    for batch in await store.batches():
+        if name is not None and batch.name != name:
+            continue
+        lock = lock_path(folder, batch)
+        owner = read_owner(lock) if is_held(lock) else None
+        rows = await store.job_rows(batch.key)
+        views.append(
+            batch_view(
+                batch,
+                rows,
+                rehearsal=rehearsal,
+                running=None if owner is None else f"process {owner.pid} on {owner.host}",
+                last=await store.last_run(batch.key),
+            )
+        )
+    return views
+
+
+def _account_name(options: RunOptions, env: Mapping[str, str]) -> str:
+    return rehearsals.IDENTITY if options.rehearsal else identity(vendor_settings(env))
+
+
+def _network(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment without anything of the real account."""
+    return {name: value for name, value in env.items() if not name.startswith("TOPVIEW_")}
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow symlinks

@@ -1,0 +1,72 @@
+"""Poll: ask once about one task, and believe only what the answer says."""
+
+from __future__ import annotations
+
+from orchestrator.core.outage import Stop
+from orchestrator.core.outcome import TaskFate, judge_query
+from orchestrator.engine.floor import Floor
+from orchestrator.engine.progress import Level
+from orchestrator.engine.tasks import Watch, task_event
+from orchestrator.errors import StaleJob
+from orchestrator.model import Event, EventKind, Job, JobKey
+
+
+async def poll(key: JobKey, floor: Floor) -> None:
+    """One query for the task of a submitted job; plans the next if the task has not ended."""
+    desk, watch = floor.desk, floor.tasks.watches[key]
+    floor.polling.add(key)
+    try:
+        task_id = watch.job.task_id
+        assert task_id is not None
+        answer, _ = await desk.ask(lambda: desk.ports.vendor.query(task_id))
+        view = judge_query(answer, task_id)
+        if view.fate is TaskFate.AUTH:
+            floor.stop(Stop.AUTH, view.message)
+        _note_odd(watch, view.odd_status, floor)
+        event = task_event(watch, view, now=desk.now(), wall=desk.wall())
+        if event is not None:
+            await floor.shield(_moved(watch.job, event, view.url, floor))
+    finally:
+        floor.polling.discard(key)
+        if key in floor.tasks.watches:
+            floor.tasks.again(key, desk.now())
+
+
+def _note_odd(watch: Watch, odd: str | None, floor: Floor) -> None:
+    """An unknown status word is told once for each task, and taken as not finished."""
+    if odd is not None and watch.odd is None:
+        watch.odd = odd
+        message = f"the vendor says status {odd!r}, which is unknown: taken as not finished"
+        floor.tell(Level.INFO, message, watch.job)
+
+
+async def _moved(job: Job, event: Event, link: str | None, floor: Floor) -> None:
+    if event.kind is EventKind.TASK_FAILED and await _renders_left(job, floor):
+        event = Event(
+            kind=EventKind.RENDER_AGAIN, at=event.at, reason=event.reason, message=event.message
+        )
+    try:
+        after = await floor.move(job, event)
+    except StaleJob:
+        floor.tasks.drop(job.key)
+        return
+    if event.kind is EventKind.TASK_OVERDUE:
+        floor.tell(Level.PROBLEM, event.message, job)
+        floor.tasks.became_overdue(after)
+        return
+    floor.tasks.drop(job.key)
+    if event.kind is EventKind.TASK_SUCCEEDED:
+        floor.succeeded(EventKind.TASK_FAILED, EventKind.TASK_LOST)
+    await floor.file(after, link)
+
+
+async def _renders_left(job: Job, floor: Floor) -> bool:
+    """Whether `retry.renders` allows this revision of the job another try."""
+    allowed = floor.desk.settings.retry_renders
+    if allowed == 0:
+        return False
+    again = 0
+    for stored in await floor.desk.store.events(floor.desk.batch.key, job.job_id):
+        revised = stored.event.kind is EventKind.REVISED
+        again = 0 if revised else again + (stored.event.kind is EventKind.RENDER_AGAIN)
+    return again < allowed

@@ -1,0 +1,222 @@
+"""The loop of a run: gather facts, ask the planner, start stages, sleep until something happens.
+
+Follow it with a finger: :meth:`Engine.run` -> :meth:`Engine._loop` -> ``core.decide.decide`` ->
+:meth:`Engine._act`, which starts one short coroutine for each thing decided. Each of those is a
+stage (``uploading``, ``submitting``, ``polling``, ``downloading`` in this folder): it does its
+work, turns the outcome into an event, has the store move the job, puts the job where the next
+decision finds it, and wakes the loop. Nothing else goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.core.decide import Decision, Facts, decide
+from orchestrator.core.outage import Stop
+from orchestrator.engine.desk import Desk
+from orchestrator.engine.downloading import download
+from orchestrator.engine.floor import Floor
+from orchestrator.engine.polling import poll
+from orchestrator.engine.progress import Level, Observer, Progress
+from orchestrator.engine.snapshot import snapshot
+from orchestrator.engine.submitting import probe, submit
+from orchestrator.engine.uploading import promote, upload
+from orchestrator.errors import StoreError
+
+DRAIN_S = 30.0
+"""How long a run that was asked to end waits for replies and running transfers."""
+LAST_WRITES_S = 10.0
+"""How long the end of a run waits for checkpoints that are being written."""
+REFRESH_S = 300.0
+"""The loop looks again at least this often, whatever it waits for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Why the engine ended, and what it did. ``stops`` is empty if it ran to the end."""
+
+    stops: tuple[Stop, ...]
+    uploaded: int
+    submitted: int
+    downloaded: int
+    error: BaseException | None = None
+
+
+class Engine:
+    """One run of one batch. Made for one call of :meth:`run`."""
+
+    def __init__(self, desk: Desk, observer: Observer) -> None:
+        self._desk = desk
+        self._floor = Floor(desk, observer, self._stop, self.wake)
+        self._event = asyncio.Event()
+        self._hands: set[asyncio.Task[None]] = set()
+        self._stops: list[Stop] = []
+        self._draining = False
+        self._drain_until: float | None = None
+        self._error: BaseException | None = None
+        self._observer = observer
+
+    async def run(self) -> Outcome:
+        """Work until every job rests or something stops the run. Raises nothing but
+        cancellation: an unexpected error is in the outcome, after an orderly end."""
+        try:
+            await self._begin()
+            self._observer.watch(self)
+            await self._loop()
+        except StoreError as error:
+            self._fail(error)
+        finally:
+            await self._end()
+        tally = self._floor.tally
+        return Outcome(
+            stops=tuple(dict.fromkeys(self._stops)),
+            uploaded=tally.uploaded,
+            submitted=tally.submitted,
+            downloaded=tally.downloaded,
+            error=self._error,
+        )
+
+    async def _begin(self) -> None:
+        desk = self._desk
+        self._floor.tally.begin(await desk.store.startable(desk.batch.key))
+        for job in await desk.store.submitted(desk.batch.key):
+            self._floor.watch_task(job, at_once=True)
+
+    async def _loop(self) -> None:
+        while True:
+            self._event.clear()
+            decision = decide(await self._facts())
+            if decision.rest or self._out_of_time():
+                return
+            self._act(decision)
+            await self._sleep(decision.wake_at)
+
+    async def _facts(self) -> Facts:
+        floor, desk = self._floor, self._desk
+        limits = desk.settings.limits
+        await floor.windows.refill()
+        used = await desk.store.slots_used(desk.batch.account, desk.slot_rule, desk.wall())
+        per_s = limits.request_rate.count / limits.request_rate.per_s
+        return Facts(
+            now=desk.now(),
+            draining=self._draining,
+            gate=floor.gate.gate(),
+            pending=floor.windows.pending_view(),
+            ready=floor.windows.ready_view(),
+            rendered=tuple(floor.windows.rendered),
+            live_tasks=floor.tasks.live(),
+            next_poll_at=floor.tasks.schedule.next_due(),
+            slots_free=limits.in_flight - used,
+            look_ahead=min(256, limits.in_flight + 16),
+            uploading=floor.uploading,
+            promoting=len(floor.promoting),
+            unclaimed=floor.unclaimed,
+            unanswered=len(floor.unanswered),
+            unanswered_visible=frozenset(floor.unanswered.values()),
+            polling=len(floor.polling),
+            probing=floor.probing,
+            downloading=len(floor.downloading),
+            uploads_open_at=max(desk.api.open_at, desk.objects.open_at),
+            polls_open_at=desk.api.open_at,
+            downloads_open_at=max(desk.cdn.open_at, floor.disk_full_until),
+            max_uploads=limits.uploads,
+            max_downloads=limits.downloads,
+            max_polls=max(2, min(32, round(per_s / 2))),
+        )
+
+    def _act(self, decision: Decision) -> None:
+        floor = self._floor
+        due = floor.tasks.schedule.take_due(self._desk.now(), decision.polls)
+        for key in due:
+            self._start(poll(key, floor))
+        for key in decision.downloads:
+            self._start(download(floor.windows.begin(key), floor))
+        for key in decision.submits:
+            self._start(submit(floor.windows.begin(key), floor))
+        if decision.probe:
+            self._start(probe(floor))
+        for key in decision.promotes:
+            self._start(promote(floor.windows.begin(key), floor))
+        for content in decision.uploads:
+            self._start(upload(content, floor))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._hands.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._hands.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+        self.wake()
+
+    async def _sleep(self, wake_at: float | None) -> None:
+        """Until something happens, ``wake_at``, the end of a drain, or REFRESH_S."""
+        times = [at for at in (wake_at, self._drain_until) if at is not None]
+        wait_s = min([at - self._desk.now() for at in times] + [REFRESH_S])
+        cancel = self._desk.ports.clock.alarm(wait_s, self._event.set)
+        try:
+            await self._event.wait()
+        finally:
+            cancel()
+
+    def wake(self) -> None:
+        """Have the loop look again."""
+        self._event.set()
+
+    def progress(self) -> Progress:
+        """A snapshot for those who watch."""
+        return snapshot(self._desk, self._floor, draining=self._draining)
+
+    def drain(self, reason: str) -> None:
+        """Start nothing more; wait up to DRAIN_S for what is on its way, then end.
+
+        ``reason``: "SIGINT" or "SIGTERM".
+        """
+        self._begin_drain(Stop.SIGINT if reason == "SIGINT" else Stop.SIGTERM)
+
+    def abort(self) -> None:
+        """End now: whatever runs is cancelled."""
+        self._begin_drain(Stop.SIGINT if Stop.SIGINT in self._stops else Stop.SIGTERM)
+        self._drain_until = self._desk.now()
+        self.wake()
+
+    def _begin_drain(self, stop: Stop) -> None:
+        self._stops.append(stop)
+        if not self._draining:
+            self._draining = True
+            self._drain_until = self._desk.now() + DRAIN_S
+        self._floor.gate = self._floor.gate.shut()
+        self._floor.draining = True
+        self.wake()
+
+    def _out_of_time(self) -> bool:
+        return self._drain_until is not None and self._desk.now() >= self._drain_until
+
+    def _stop(self, stop: Stop, message: str) -> None:
+        """A stage found a reason to end the run. AUTH ends at once, the others in good order."""
+        if stop not in self._stops:
+            self._stops.append(stop)
+            self._floor.tell(Level.STOP, message)
+        self._floor.gate = self._floor.gate.shut()
+        if stop is Stop.AUTH:
+            self._begin_drain(stop)
+        self.wake()
+
+    def _fail(self, error: BaseException) -> None:
+        if self._error is None:
+            self._error = error
+        self._begin_drain(Stop.STORE if isinstance(error, StoreError) else Stop.BUG)
+
+    async def _end(self) -> None:
+        """No stage outlives the run."""
+        for task in list(self._hands):
+            task.cancel()
+        await asyncio.gather(*self._hands, return_exceptions=True)
+        if self._floor.shielded:
+            await asyncio.wait(self._floor.shielded, timeout=LAST_WRITES_S)
+        await self._desk.pacer.close()

@@ -1,0 +1,115 @@
+"""The vendor's tasks that this run watches: one small record each, and one schedule for all."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from orchestrator.core.outcome import TaskFate, TaskView
+from orchestrator.core.polling import OVERDUE_WAIT_S, PollSchedule, untaught_wait_s
+from orchestrator.model import Event, EventKind, Job, JobKey, Settings
+
+LOST_AFTER = 4
+"""A task that the vendor does not know is asked about so often before it counts as lost."""
+LOST_WAIT_S = 10.0
+"""Seconds between those questions (scaled): the vendor may be behind itself after a submit."""
+NO_URL_AFTER = 5
+"""A success without a video is asked about so often before the job fails."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """One task and what was seen of it in this run. ``deadline`` is monotonic seconds."""
+
+    job: Job
+    deadline: float
+    asked: int = 0
+    unknown: int = 0
+    no_url: int = 0
+    odd: str | None = None
+
+
+class Tasks:
+    """All tasks whose end is awaited, by job."""
+
+    def __init__(self, settings: Settings, rng: random.Random) -> None:
+        self._settings, self._random = settings, rng
+        self._scale = settings.limits.scale
+        self.schedule = PollSchedule()
+        self.watches: dict[JobKey, Watch] = {}
+        self._overdue: set[JobKey] = set()
+        self._unasked: set[JobKey] = set()
+
+    def adopt(self, job: Job, *, now: float, wall: float, at_once: bool) -> None:
+        """Watch the task of a `submitted` job. ``at_once``: ask now, it may have ended long ago."""
+        allowed = self._settings.task_deadline_s
+        elapsed = wall - (job.accepted_at if job.accepted_at is not None else wall)
+        left = allowed - elapsed if elapsed >= 0 else allowed
+        self.watches[job.key] = Watch(job=job, deadline=now + left)
+        if job.overdue:
+            self._overdue.add(job.key)
+            self._unasked.add(job.key)
+        first = untaught_wait_s(0, self._settings.limits.poll_interval_s, self._random)
+        self.schedule.put(job.key, now if at_once else now + first)
+
+    def drop(self, key: JobKey) -> None:
+        """The task has ended."""
+        self.watches.pop(key, None)
+        self.schedule.drop(key)
+        self._overdue.discard(key)
+        self._unasked.discard(key)
+
+    def became_overdue(self, job: Job) -> None:
+        """The task holds no slot any more, and is asked about rarely."""
+        self.watches[job.key].job = job
+        self._overdue.add(job.key)
+
+    def again(self, key: JobKey, now: float) -> None:
+        """Plan the next question about a task that has not ended."""
+        watch = self.watches[key]
+        watch.asked += 1
+        self._unasked.discard(key)
+        self.schedule.put(key, now + self._wait_s(watch))
+
+    def _wait_s(self, watch: Watch) -> float:
+        if watch.unknown:
+            return LOST_WAIT_S * self._scale
+        if watch.job.overdue:
+            return OVERDUE_WAIT_S * self._scale
+        interval_s = self._settings.limits.poll_interval_s
+        return untaught_wait_s(watch.asked, interval_s, self._random)
+
+    def live(self) -> int:
+        """Tasks whose end this run waits for; an overdue one only until it was asked about."""
+        return self.rendering() + len(self._unasked)
+
+    def rendering(self) -> int:
+        """Tasks that are not overdue."""
+        return len(self.watches) - len(self._overdue)
+
+
+def task_event(watch: Watch, view: TaskView, *, now: float, wall: float) -> Event | None:
+    """What a query's answer means for the job; None when it changes nothing.
+
+    Counts in ``watch`` how often the vendor did not know the task or named no video.
+    """
+    watch.unknown = watch.unknown + 1 if view.fate is TaskFate.UNKNOWN_TASK else 0
+    watch.no_url = watch.no_url + 1 if view.fate is TaskFate.NO_URL else 0
+    data = {} if view.cost_credit is None else {"credits": view.cost_credit}
+    match view.fate:
+        case TaskFate.SUCCESS:
+            return Event(kind=EventKind.TASK_SUCCEEDED, at=wall, data=data)
+        case TaskFate.FAILED:
+            message = f"the vendor could not render it: {view.message}"
+            return Event(kind=EventKind.TASK_FAILED, at=wall, reason=view.reason, message=message)
+        case TaskFate.UNKNOWN_TASK if watch.unknown >= LOST_AFTER:
+            message = f"{view.message} (asked {watch.unknown} times)"
+            return Event(kind=EventKind.TASK_LOST, at=wall, reason="task:unknown", message=message)
+        case TaskFate.NO_URL if watch.no_url >= NO_URL_AFTER:
+            message = f"{view.message} (asked {watch.no_url} times)"
+            return Event(kind=EventKind.TASK_LOST, at=wall, reason="task:no_url", message=message)
+        case _ if now >= watch.deadline and not watch.job.overdue:
+            message = "not finished by task_deadline; it holds no slot and is asked about rarely"
+            return Event(kind=EventKind.TASK_OVERDUE, at=wall, reason="overdue", message=message)
+        case _:
+            return None

@@ -1,0 +1,332 @@
+"""From a manifest and what the store knows to a plan: what a run would do with each job, and why.
+
+Looking at files (hashing, probing, the outputs' sizes) happens in threads; the judgement itself
+is ``core.diff``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from orchestrator.core.budget import estimate_credits
+from orchestrator.core.diff import Case, Look, Past, Ruling, changed_fields, rule_known, rule_new
+from orchestrator.core.retry import how_to_revive
+from orchestrator.errors import ManifestError, MediaError
+from orchestrator.manifest.revision import differences, revision_of, wire_text, wire_values
+from orchestrator.manifest.rules import media_complaints
+from orchestrator.media.assets import Stamp, inspect, stamp, trustworthy
+from orchestrator.model import (
+    FILE_AVATARS,
+    Complaint,
+    ContentHash,
+    Event,
+    EventKind,
+    JobId,
+    JobSpec,
+    Manifest,
+    MediaFacts,
+    State,
+)
+from orchestrator.report.views import PlanLine, Why
+from orchestrator.store.base import AppStore, Change, ChangeKind, FileStamp, Known, Wanted
+
+HASHERS = 4
+"""Files hashed and probed at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which jobs a run may start, and what else its caller allowed."""
+
+    only: tuple[str, ...] = ()
+    limit: int | None = None
+    retry_failed: bool = False
+    overwrite: bool = False
+    skip_existing: bool = False
+
+    def names(self, job_id: JobId) -> bool:
+        """Whether ``--only`` leaves the job in."""
+        return not self.only or any(fnmatchcase(job_id, glob) for glob in self.only)
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """What a run would do. ``copies`` are (from, to) of done videos whose output path changed."""
+
+    lines: list[PlanLine] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    conflicts: list[tuple[JobSpec, Ruling]] = field(default_factory=list)
+    copies: list[tuple[Path, Path]] = field(default_factory=list)
+    submits: list[Wanted] = field(default_factory=list)
+    lost: list[JobId] = field(default_factory=list)
+
+    @property
+    def credits_estimate(self) -> float:
+        """Estimated credits of all submits."""
+        return sum(estimate_credits(w.spec, w.audio_s) for w in self.submits)
+
+    def assets(self) -> dict[ContentHash, MediaFacts]:
+        """The files that the submits need, by content."""
+        every = (facts for w in self.submits for facts in (w.avatar, w.audio) if facts)
+        return {facts.content_hash: facts for facts in every}
+
+
+async def look_at_media(
+    jobs: Sequence[JobSpec], store: AppStore | None, *, remember: bool
+) -> dict[str, MediaFacts | MediaError]:
+    """Facts of every local file the jobs need, by path; or why it cannot be used.
+
+    Facts of a file that has not changed since are taken from the store's cache.
+    """
+    paths = list(dict.fromkeys(path for job in jobs for path in job.files))
+    stamps = await asyncio.to_thread(_stamps, paths)
+    known = [_as_file_stamp(s) for s in stamps.values() if isinstance(s, Stamp)]
+    cached = {} if store is None else await store.file_facts(known)
+    facts: dict[str, MediaFacts | MediaError] = dict(cached)
+    room = asyncio.Semaphore(HASHERS)
+
+    async def one(path: str) -> None:
+        async with room:
+            facts[path] = await asyncio.to_thread(_inspect, path)
+
+    async with asyncio.TaskGroup() as group:
+        for path in paths:
+            if path not in facts:
+                group.create_task(one(path))
+    if store is not None and remember:
+        await store.remember_files(_fresh(stamps, facts, cached))
+    return facts
+
+
+def _stamps(paths: Iterable[str]) -> dict[str, Stamp | MediaError]:
+    found: dict[str, Stamp | MediaError] = {}
+    for path in paths:
+        try:
+            found[path] = stamp(path)
+        except MediaError as error:
+            found[path] = error
+    return found
+
+
+def _inspect(path: str) -> MediaFacts | MediaError:
+    try:
+        return inspect(path)
+    except MediaError as error:
+        return error
+
+
+def _as_file_stamp(s: Stamp) -> FileStamp:
+    return FileStamp(
+        path=s.path,
+        size_bytes=s.size_bytes,
+        mtime_ns=s.mtime_ns,
+        inode=s.inode,
+        ctime_ns=s.ctime_ns,
+    )
+
+
+def _fresh(
+    stamps: Mapping[str, Stamp | MediaError],
+    facts: Mapping[str, MediaFacts | MediaError],
+    cached: Mapping[str, MediaFacts],
+) -> list[tuple[FileStamp, MediaFacts]]:
+    """New facts worth remembering: the stamp was taken before the reading and can be trusted."""
+    now = time.time()
+    fresh = []
+    for path, found in facts.items():
+        mark = stamps.get(path)
+        if path in cached or not isinstance(found, MediaFacts) or not isinstance(mark, Stamp):
+            continue
+        if trustworthy(mark, now) and mark.size_bytes == found.size_bytes:
+            fresh.append((_as_file_stamp(mark), found))
+    return fresh
+
+
+def sort_complaints(
+    jobs: Sequence[JobSpec], facts: Mapping[str, MediaFacts | MediaError]
+) -> tuple[tuple[Complaint, ...], tuple[Complaint, ...]]:
+    """Complaints and warnings about the media, each sorted by place."""
+    found = sorted(
+        media_complaints(jobs, facts), key=lambda c: (c.place.file, c.place.line, c.place.column)
+    )
+    return tuple(c for c in found if not c.warning), tuple(c for c in found if c.warning)
+
+
+def wanted_jobs(
+    manifest: Manifest, facts: Mapping[str, MediaFacts | MediaError]
+) -> tuple[list[Wanted], tuple[Complaint, ...]]:
+    """Every job of the manifest with its revision, and warnings.
+
+    Raises:
+        ManifestError: a media file cannot be used; all such complaints at once.
+    """
+    complaints, warnings = sort_complaints(manifest.jobs, facts)
+    if complaints:
+        raise ManifestError((*complaints, *warnings))
+    usable = {path: found for path, found in facts.items() if isinstance(found, MediaFacts)}
+    hashes = {path: found.content_hash for path, found in usable.items()}
+    return [_wanted(spec, usable, hashes) for spec in manifest.jobs], warnings
+
+
+def _wanted(
+    spec: JobSpec, facts: Mapping[str, MediaFacts], hashes: Mapping[str, ContentHash]
+) -> Wanted:
+    wire = wire_text(wire_values(spec, hashes))
+    audio = facts.get(spec.audio) if spec.audio in spec.files else None
+    return Wanted(
+        spec=spec,
+        revision=revision_of(wire),
+        wire=wire,
+        avatar=facts[spec.avatar] if spec.avatar_kind in FILE_AVATARS else None,
+        audio=audio,
+        audio_s=None if audio is None else audio.duration_s,
+    )
+
+
+WHY: dict[Case, Why] = {
+    Case.NEW: Why.NEW,
+    Case.KEEP: Why.KEEP,
+    Case.GOING: Why.GOING,
+    Case.CHANGED: Why.CHANGED,
+    Case.CHANGED_LATER: Why.CHANGED,
+    Case.ADOPT: Why.ADOPT,
+    Case.RETRY: Why.RETRY,
+    Case.RESTING: Why.RESTING,
+    Case.LOST_FILE: Why.RESTING,
+    Case.IN_DOUBT: Why.IN_DOUBT,
+    Case.MOVE: Why.MOVE,
+    Case.SKIPPED: Why.UNSELECTED,
+    Case.CONFLICT: Why.UNSELECTED,
+}
+PAYS = frozenset({Case.NEW, Case.CHANGED, Case.CHANGED_LATER, Case.RETRY})
+"""Cases that lead (or may lead) to a submit."""
+
+
+def draft_plan(
+    wanted: Sequence[Wanted],
+    known: Mapping[JobId, Known],
+    live: frozenset[ContentHash],
+    choice: Choice,
+    now: float,
+) -> Draft:
+    """Judge every job. Looks at the sizes of output files; changes nothing. Blocking."""
+    draft = Draft()
+    started = 0
+    for position, want in enumerate(wanted):
+        job_id = want.spec.job_id
+        past = known.get(job_id)
+        if not choice.names(job_id):
+            draft.lines.append(PlanLine(id=job_id, what=Why.UNSELECTED, reason="not in --only"))
+            continue
+        ruling = _rule(want, past, live, choice, now)
+        starts = _will_submit(ruling, past)
+        if starts and choice.limit is not None and started >= choice.limit:
+            draft.lines.append(PlanLine(id=job_id, what=Why.UNSELECTED, reason="beyond --limit"))
+            continue
+        started += starts
+        _enter(draft, want, past, ruling, position, now)
+    _orphans(draft, {w.spec.job_id for w in wanted}, known)
+    return draft
+
+
+def _rule(
+    want: Wanted, past: Known | None, live: frozenset[ContentHash], choice: Choice, now: float
+) -> Ruling:
+    size = _size(want.spec.output)
+    if past is None:
+        look = Look(wanted=size)
+        return rule_new(look, overwrite=choice.overwrite, skip_existing=choice.skip_existing)
+    same_output = past.output == str(want.spec.output)
+    look = Look(wanted=size, stored=size if same_output else _size(Path(past.output)))
+    return rule_known(
+        _past(want, past, same_output, live, now),
+        look,
+        retry_failed=choice.retry_failed,
+        overwrite=choice.overwrite,
+    )
+
+
+def _past(
+    want: Wanted, known: Known, same_output: bool, live: frozenset[ContentHash], now: float
+) -> Past:
+    same = known.revision == want.revision
+    may_deliver = known.task_id is not None and not known.task_ended_badly
+    hashes = {facts.content_hash for facts in (want.avatar, want.audio) if facts is not None}
+    return Past(
+        state=known.state,
+        same_revision=same,
+        waiting_is_wanted=known.waiting_revision == want.revision,
+        changes="" if same else changed_fields(differences(known.wire, want.wire)),
+        same_output=same_output,
+        output_bytes=known.output_bytes,
+        task_age_s=None if known.accepted_at is None else now - known.accepted_at,
+        task_may_deliver=may_deliver,
+        revival=how_to_revive(task_may_deliver=may_deliver, files_live=hashes <= live),
+    )
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of the file at ``path``; None if nothing is there."""
+    try:
+        return path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+CHANGE: dict[Case, ChangeKind] = {
+    Case.NEW: ChangeKind.NEW,
+    Case.CHANGED: ChangeKind.REVISE,
+    Case.CHANGED_LATER: ChangeKind.REVISE_LATER,
+}
+
+
+def _enter(
+    draft: Draft, want: Wanted, known: Known | None, ruling: Ruling, position: int, now: float
+) -> None:
+    """Write one ruling into the draft."""
+    line = PlanLine(id=want.spec.job_id, what=WHY[ruling.case], reason=ruling.reason)
+    draft.lines.append(line)
+    if ruling.case is Case.CONFLICT:
+        draft.conflicts.append((want.spec, ruling))
+    if ruling.case in (Case.CONFLICT, Case.SKIPPED):
+        return
+    if ruling.case is Case.MOVE and known is not None and _size(want.spec.output) is None:
+        draft.copies.append((Path(known.output), want.spec.output))
+    if ruling.case is Case.LOST_FILE:
+        draft.lost.append(want.spec.job_id)
+    if _will_submit(ruling, known):
+        draft.submits.append(want)
+    draft.changes.append(_change(want, known, ruling, position, now))
+
+
+def _will_submit(ruling: Ruling, known: Known | None) -> bool:
+    """Whether the job is one to be made: that is what ``--limit`` counts and credits pay for."""
+    if ruling.case is Case.RETRY:
+        return ruling.event is not None and ruling.event is not EventKind.RETRY_POLL
+    waiting = known is not None and known.state in (State.PENDING, State.READY)
+    return ruling.case in PAYS or (ruling.case is Case.GOING and waiting)
+
+
+def _change(want: Wanted, known: Known | None, ruling: Ruling, position: int, now: float) -> Change:
+    event = None
+    kind = CHANGE.get(ruling.case, ChangeKind.UPDATE)
+    if ruling.event is not None:
+        event = Event(kind=ruling.event, at=now, message=ruling.reason)
+    if event is not None and kind is ChangeKind.UPDATE:
+        kind = ChangeKind.MOVE
+    return Change(kind=kind, wanted=want, known=known, position=position, event=event)
+
+
+def _orphans(draft: Draft, wanted: set[JobId], known: Mapping[JobId, Known]) -> None:
+    for job_id, past in known.items():
+        if job_id in wanted:
+            continue
+        reason = "left the manifest; kept, never deleted"
+        draft.lines.append(PlanLine(id=job_id, what=Why.ORPHAN, reason=reason))
+        if not past.orphan:
+            draft.changes.append(Change(kind=ChangeKind.ORPHAN, known=past, selected=False))

@@ -1,0 +1,78 @@
+"""The one line that an operator reads the next morning, and the commands to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from orchestrator.core.outage import Stop
+from orchestrator.model import State
+
+_STOP_WORDS: Mapping[Stop, str] = {
+    Stop.CREDIT: "stopped: the vendor says there is not enough credit",
+    Stop.AUTH: "stopped: the vendor refused the credentials",
+    Stop.GATEWAY: "stopped: the vendor's address turned the request away",
+    Stop.STREAK: "stopped: too many failures in a row for one reason",
+    Stop.SIGINT: "interrupted",
+    Stop.SIGTERM: "terminated",
+    Stop.STORE: "stopped: the state store cannot be written",
+    Stop.BUG: "stopped by an unexpected error",
+}
+_LEFT = (State.PENDING, State.READY, State.SUBMITTED, State.RENDERED)
+
+
+def headline(
+    batch: str,
+    counts: Mapping[State, int],
+    *,
+    overdue: int,
+    stops: Collection[Stop],
+    did: int,
+) -> str:
+    """How a run ended. ``counts``: selected jobs by state; ``did``: uploads, submits, downloads."""
+    total = sum(counts.values())
+    done = counts.get(State.DONE, 0)
+    reason = "; ".join(_STOP_WORDS[stop] for stop in stops)
+    if total and done == total and not stops:
+        if did:
+            return f"{batch}: all {_videos(total)} done"
+        return (
+            f"{batch}: nothing to do: all {_videos(total)} were done before; "
+            "nothing was uploaded, submitted or downloaded"
+        )
+    parts = [f"{done} of {_videos(total)} done", *_rest(counts, overdue)]
+    return f"{batch}: {reason}; {', '.join(parts)}" if reason else f"{batch}: {', '.join(parts)}"
+
+
+def _videos(count: int) -> str:
+    return "1 video" if count == 1 else f"{count} videos"
+
+
+def _rest(counts: Mapping[State, int], overdue: int) -> list[str]:
+    doubt = counts.get(State.IN_DOUBT, 0) + counts.get(State.SUBMITTING, 0)
+    left = sum(counts.get(state, 0) for state in _LEFT) - overdue
+    parts = [
+        (counts.get(State.FAILED, 0), "failed"),
+        (doubt, "in doubt (perhaps paid for; never sent again blindly)"),
+        (overdue, "overdue at the vendor"),
+        (left, "still to do"),
+        (counts.get(State.CANCELLED, 0), "cancelled"),
+    ]
+    return [f"{count} {word}" for count, word in parts if count > 0]
+
+
+def next_steps(
+    batch: str, counts: Mapping[State, int], *, overdue: int, again: str, stops: Collection[Stop]
+) -> tuple[str, ...]:
+    """Commands to type next, each with what it does. ``again`` is the run command as it was."""
+    steps = []
+    if any(counts.get(state, 0) for state in _LEFT):
+        why = "asks about the overdue tasks again" if overdue else "goes on where this run stopped"
+        steps.append(f"{again}    # {why}")
+    if counts.get(State.FAILED, 0):
+        steps.append(f"orchestrator jobs {batch} --in failed    # shows why they failed")
+        steps.append(f"{again} --retry-failed    # tries the failed jobs again")
+    if counts.get(State.IN_DOUBT, 0) or counts.get(State.SUBMITTING, 0):
+        steps.append(f"orchestrator jobs {batch} --in in_doubt    # shows the jobs in doubt")
+    if Stop.AUTH in stops:
+        steps.insert(0, "check TOPVIEW_API_KEY and TOPVIEW_UID")
+    return tuple(steps)

@@ -1,0 +1,329 @@
+"""One run of one batch, between the opening of the store and its closing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.config import vendor_settings
+from orchestrator.core.outcome import CallFate, judge_call
+from orchestrator.core.verdict import exit_code
+from orchestrator.engine.clock import SystemClock, boot_id
+from orchestrator.engine.desk import Desk
+from orchestrator.engine.pace import Pacer
+from orchestrator.engine.ports import Ports, Vendor
+from orchestrator.engine.progress import Level, Notice, Observer
+from orchestrator.engine.runner import Engine, Outcome
+from orchestrator.errors import (
+    BatchConflict,
+    CredentialsError,
+    OutputConflict,
+    UsageError,
+    VendorUnavailable,
+)
+from orchestrator.media.download import Downloader
+from orchestrator.model import Complaint, ContentHash, JobId, Manifest, RunKey, State
+from orchestrator.planning import Choice, Draft, draft_plan
+from orchestrator.rehearsal import Rehearsal
+from orchestrator.report.build import batch_view
+from orchestrator.report.headline import headline, next_steps
+from orchestrator.report.views import RunView
+from orchestrator.store.base import AppStore, BatchRow, Known, Owner, Wanted
+from orchestrator.topview import wire
+from orchestrator.topview.client import TopViewClient
+
+BALANCE_TRIES = 5
+BALANCE_WAIT_S = 5.0
+"""The first question to the vendor is repeated so often, that many seconds apart (scaled)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a caller may ask of one run or plan.
+
+    ``only``: GLOBs on job ids, any may match; empty means all. ``limit`` (>= 1): make at most
+    so many jobs; None means no limit. ``retry_failed``: try failed jobs again. ``overwrite``
+    and ``skip_existing``: what to do with output files of jobs that the store does not know.
+    ``new_account``: the batch is known under another account, and that is right.
+    ``same_batch``: it is known from another manifest file, and that is right.
+    """
+
+    rehearsal: Rehearsal | None = None
+    only: tuple[str, ...] = ()
+    limit: int | None = None
+    retry_failed: bool = False
+    overwrite: bool = False
+    skip_existing: bool = False
+    new_account: bool = False
+    same_batch: bool = False
+
+    def choice(self) -> Choice:
+        """The part that planning needs.
+
+        Raises:
+            UsageError: the options contradict each other.
+        """
+        if self.limit is not None and self.limit < 1:
+            raise UsageError("--limit must be at least 1")
+        if self.overwrite and self.skip_existing:
+            raise UsageError("--overwrite and --skip-existing contradict each other; give one")
+        return Choice(
+            only=self.only,
+            limit=self.limit,
+            retry_failed=self.retry_failed,
+            overwrite=self.overwrite,
+            skip_existing=self.skip_existing,
+        )
+
+
+class Session:
+    """One run, between the opening of the store and its closing."""
+
+    def __init__(
+        self,
+        store: AppStore,
+        manifest: Manifest,
+        options: RunOptions,
+        watcher: Observer,
+        folder: Path,
+        env: Mapping[str, str],
+    ) -> None:
+        self._store, self._manifest, self._options = store, manifest, options
+        self._watcher, self._folder, self._env = watcher, folder, env
+        self._clock = SystemClock()
+
+    def tell(self, level: Level, message: str, job: JobId | None = None) -> None:
+        """Tell those who watch."""
+        self._watcher.notice(Notice(at=time.time(), level=level, message=message, job=job))
+
+    def warn(self, complaints: Sequence[Complaint]) -> None:
+        """Tell the warnings about the manifest and its files."""
+        for complaint in complaints:
+            self.tell(Level.INFO, str(complaint))
+
+    async def open_batch(self, account_name: str) -> BatchRow:
+        """The batch's row, if it may be this account's and this manifest's."""
+        manifest, options = self._manifest, self._options
+        account = await self._store.account(account_name)
+        rows = await self._store.find_batches(manifest.batch)
+        mine = next((row for row in rows if row.account == account), None)
+        if rows and mine is None and not options.new_account:
+            raise BatchConflict(
+                f"batch {manifest.batch} is known in {self._folder} under another account "
+                "(TOPVIEW_BASE_URL and TOPVIEW_UID); its videos would be made and paid for again. "
+                "If that is what you want, add --new-account"
+            )
+        if mine is not None and mine.manifest != manifest.path and not options.same_batch:
+            raise BatchConflict(
+                f"batch {manifest.batch} is known in {self._folder} from {mine.manifest}, not from "
+                f"{manifest.path}. Give this manifest another batch name, or add --same-batch if "
+                "the file was moved"
+            )
+        return await self._store.open_batch(manifest.batch, account, manifest.path, time.time())
+
+    async def work(self, batch: BatchRow, owner: Owner, wanted: Sequence[Wanted]) -> Outcome:
+        """Plan, check the account, store the plan, recover, run the engine."""
+        draft, _ = await draft_for(self._store, batch, wanted, self._options.choice())
+        self._refuse_conflicts(draft)
+        settings = vendor_settings(self._env)
+        async with TopViewClient(settings) as client, Downloader() as downloader:
+            await self._check_account(client)
+            await self._apply(batch, draft)
+            run = await self._store.begin_run(batch.key, owner)
+            outcome = await self._engine(batch, client, downloader).run()
+            await self._finish(run, batch, outcome)
+            return outcome
+
+    def _refuse_conflicts(self, draft: Draft) -> None:
+        if not draft.conflicts:
+            return
+        shown = [f"  {spec.output}  (job {spec.job_id})" for spec, _ in draft.conflicts[:10]]
+        more = len(draft.conflicts) - len(shown)
+        raise OutputConflict(
+            "\n".join(
+                [
+                    "output files exist that this batch did not make:",
+                    *shown,
+                    *([f"  and {more} more"] if more > 0 else []),
+                    f"If an earlier run made them, its state folder is missing: this run uses "
+                    f"{self._folder} (--state DIR names another).",
+                    "--skip-existing leaves these jobs out; --overwrite makes them, pays for them "
+                    "and replaces the files.",
+                ]
+            )
+        )
+
+    async def _check_account(self, client: Vendor) -> None:
+        """Credentials and balance, with one cheap call, before anything else is sent."""
+        scale = self._manifest.settings.limits.scale
+        for attempt in range(BALANCE_TRIES):
+            if attempt:
+                await self._clock.sleep(BALANCE_WAIT_S * scale)
+            answer = await client.credit_detail()
+            verdict = judge_call(answer)
+            if verdict.fate is CallFate.AUTH:
+                raise CredentialsError(f"{verdict.message}; check TOPVIEW_API_KEY and TOPVIEW_UID")
+            if verdict.fate is CallFate.OK:
+                self._tell_balance(wire.remaining_credit(answer))
+                return
+        raise VendorUnavailable(
+            f"the vendor does not answer ({verdict.message}); nothing was sent. "
+            "Check TOPVIEW_BASE_URL and the network, then run again"
+        )
+
+    def _tell_balance(self, balance: float | None) -> None:
+        if balance is not None:
+            self.tell(Level.INFO, f"balance: {balance:g} credits")
+        if balance is not None and balance <= 0:
+            self.tell(Level.PROBLEM, "the balance is used up: submits will be refused")
+
+    async def _apply(self, batch: BatchRow, draft: Draft) -> None:
+        for source, target in draft.copies:
+            await asyncio.to_thread(_copy, source, target)
+        await self._store.apply_plan(batch.key, draft.changes, time.time())
+        caught = await self._store.recover(batch.key, time.time())
+        if caught:
+            self.tell(
+                Level.PROBLEM,
+                f"{caught} {'job was' if caught == 1 else 'jobs were'} being submitted when an "
+                "earlier run ended: in doubt, and not sent again",
+            )
+        for job_id in draft.lost:
+            message = "its file is gone and the vendor keeps videos for 7 days only"
+            self.tell(Level.PROBLEM, message, job_id)
+
+    def _engine(self, batch: BatchRow, client: Vendor, downloader: Downloader) -> Engine:
+        limits = self._manifest.settings.limits
+        ports = Ports(
+            clock=self._clock,
+            vendor=client,
+            fetcher=downloader,
+            random=random.Random(),
+            token=lambda: secrets.token_urlsafe(24),
+            boot_id=boot_id(),
+        )
+        pacer = Pacer(
+            self._store,
+            batch.account,
+            self._clock,
+            submit=limits.submit_rate,
+            request=limits.request_rate,
+            boot_id=ports.boot_id,
+        )
+        desk = Desk(
+            batch=batch,
+            settings=self._manifest.settings,
+            store=self._store,
+            ports=ports,
+            pacer=pacer,
+            overwrite=self._options.overwrite,
+        )
+        return Engine(desk, self._watcher)
+
+    async def _finish(self, run: RunKey, batch: BatchRow, outcome: Outcome) -> None:
+        counts = await self._store.startable(batch.key)
+        code = exit_code(counts, await self._overdue(batch), outcome.stops)
+        summary = {
+            "uploaded": outcome.uploaded,
+            "submitted": outcome.submitted,
+            "downloaded": outcome.downloaded,
+            "stops": [stop.value for stop in outcome.stops],
+        }
+        await self._store.end_run(run, time.time(), code, summary)
+
+    async def _overdue(self, batch: BatchRow) -> int:
+        rows = await self._store.job_rows(batch.key, states=(State.SUBMITTED,))
+        return sum(row.overdue and row.selected and not row.orphan for row in rows)
+
+    async def report(self, batch: BatchRow, outcome: Outcome, elapsed_s: float) -> RunView:
+        """What there is to say after the engine has ended."""
+        if outcome.error is not None:
+            raise outcome.error
+        counts = await self._store.startable(batch.key)
+        overdue = await self._overdue(batch)
+        rows = await self._store.job_rows(batch.key)
+        did = outcome.uploaded + outcome.submitted + outcome.downloaded
+        rehearsal = self._options.rehearsal is not None
+        view = batch_view(
+            batch,
+            rows,
+            rehearsal=rehearsal,
+            running=None,
+            last=await self._store.last_run(batch.key),
+        )
+        return RunView(
+            status=view,
+            exit_code=exit_code(counts, overdue, outcome.stops),
+            headline=headline(batch.name, counts, overdue=overdue, stops=outcome.stops, did=did),
+            uploaded=outcome.uploaded,
+            submitted=outcome.submitted,
+            downloaded=outcome.downloaded,
+            elapsed_s=elapsed_s,
+            next_steps=next_steps(
+                batch.name,
+                counts,
+                overdue=overdue,
+                again=self._again(),
+                stops=outcome.stops,
+            ),
+            outputs=_common_folder([Path(row.output) for row in rows]),
+            state_dir=str(self._folder),
+        )
+
+    def _again(self) -> str:
+        rehearsal = " --emulator" if self._options.rehearsal else ""
+        return f"orchestrator run {_short(self._manifest.path)}{rehearsal}"
+
+
+async def draft_for(
+    store: AppStore | None, batch: BatchRow | None, wanted: Sequence[Wanted], choice: Choice
+) -> tuple[Draft, frozenset[ContentHash]]:
+    """The plan, and the assets that the account has at the vendor already."""
+    known: dict[JobId, Known] = {}
+    live: frozenset[ContentHash] = frozenset()
+    if store is not None and batch is not None:
+        known = await store.known(batch.key)
+        hashes = {f.content_hash for w in wanted for f in (w.avatar, w.audio) if f is not None}
+        assets = await store.assets(batch.account, sorted(hashes))
+        live = frozenset(a.content_hash for a in assets if a.file_id is not None)
+    return await asyncio.to_thread(draft_plan, wanted, known, live, choice, time.time()), live
+
+
+def lock_path(folder: Path, batch: BatchRow) -> Path:
+    """The lock file of a batch."""
+    return folder / "locks" / f"{batch.name}.{batch.account}.lock"
+
+
+def owner_of_this_process() -> Owner:
+    """This process, as others see it."""
+    return Owner(
+        pid=os.getpid(), host=socket.gethostname(), boot_id=boot_id(), started_at=time.time()
+    )
+
+
+def _short(path: Path) -> str:
+    """The path as somebody in the current folder would type it."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def _common_folder(paths: Sequence[Path]) -> str:
+    return os.path.commonpath([path.parent for path in paths]) if paths else ""
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a finished video; the target's name appears only when all of it is on disk."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.copy.part")
+    shutil.copyfile(source, part)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(target)
