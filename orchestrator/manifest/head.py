@@ -1,0 +1,149 @@
+"""A manifest without its jobs: the settings of the batch, and what all jobs share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from orchestrator.manifest.expand import Context, section_of, without_nulls
+from orchestrator.manifest.findings import Page, checked
+from orchestrator.manifest.names import batch_finding, output_complaints
+from orchestrator.manifest.nodes import Plain, Rows, Table, Text, plain_of
+from orchestrator.manifest.schema import DEFAULT_OUTPUT, Head
+from orchestrator.model import Complaint, Limits, OnDoubt, Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Front:
+    """All that a manifest says outside of its list of jobs."""
+
+    context: Context
+    settings: Settings
+    complaints: tuple[Complaint, ...]
+
+
+def front_of(top: Table, *, file: str, folder: str, cut: bool) -> Front:
+    """Check everything under ``top`` but the jobs. ``cut``: more keys may follow."""
+    complaints: list[Complaint] = []
+    rest = {name: entry for name, entry in top.entries.items() if name != "jobs"}
+    page = Page(file=file, table=Table(rest, top.spot), cut=cut)
+    plain = plain_of(page.table)
+    plain.values = without_nulls(plain.values)
+    head = checked(Head, plain, page, complaints)
+    batch = _batch(head, plain, page, complaints)
+    if head.output is not None:
+        complaints.extend(output_complaints(head.output, plain.spots["output"], page))
+    if head.defaults is not None and head.defaults.output is not None:
+        spot = plain.spots["defaults.output"]
+        complaints.extend(output_complaints(head.defaults.output, spot, page))
+    settings = settings_of(head)
+    complaints.extend(_useless_resubmit(settings, plain, page))
+    context = Context(
+        file=file,
+        folder=folder,
+        batch=batch,
+        output=DEFAULT_OUTPUT if head.output is None else head.output,
+        output_spot=plain.spots["output"] if head.output is not None else None,
+        output_spoiled="output" in plain.spoiled,
+        defaults=_defaults(plain, head),
+    )
+    return Front(context=context, settings=settings, complaints=tuple(complaints))
+
+
+def _batch(head: Head, plain: Plain, page: Page, complaints: list[Complaint]) -> str:
+    """The batch's name; "" if it cannot be used."""
+    if "batch" in plain.spoiled:
+        return ""
+    if finding := batch_finding(head.batch):
+        complaints.append(page.complaint(plain.spots["batch"], *finding))
+        return ""
+    return head.batch
+
+
+def _defaults(plain: Plain, head: Head) -> Plain:
+    """The defaults as they were written, without what was refused."""
+    if head.defaults is None:
+        return Plain(values={}, spots={}, spoiled=set())
+    written = section_of(plain, "defaults")
+    for dotted in written.spoiled:
+        _drop(written.values, dotted)
+    return written
+
+
+def _drop(values: dict[str, Any], dotted: str) -> None:
+    name, _, rest = dotted.partition(".")
+    inner = values.get(name)
+    if rest and isinstance(inner, dict):
+        _drop(inner, rest)
+    else:
+        values.pop(name, None)
+
+
+def _or(value: T | None, default: T) -> T:
+    return default if value is None else value
+
+
+def settings_of(head: Head) -> Settings:
+    """``head`` as settings, with the program's defaults where it is silent."""
+    base = Settings()
+    return Settings(
+        limits=_limits(head, base.limits),
+        budget_credits=head.budget.credits if head.budget else None,
+        on_doubt=_or(head.on_doubt, base.on_doubt),
+        doubt_horizon_s=_or(head.doubt_horizon, base.doubt_horizon_s),
+        task_deadline_s=_or(head.task_deadline, base.task_deadline_s),
+        stop_after=_or(head.stop_after, base.stop_after),
+        verify=_or(head.verify, base.verify),
+        retry_renders=_or(head.retry.renders if head.retry else None, base.retry_renders),
+        webhook_url=head.webhook.url if head.webhook else None,
+        webhook_listen=head.webhook.listen if head.webhook else None,
+    )
+
+
+def _limits(head: Head, base: Limits) -> Limits:
+    if head.limits is None:
+        return base
+    given = head.limits
+    return Limits(
+        submit_rate=_or(given.submit_rate, base.submit_rate),
+        request_rate=_or(given.request_rate, base.request_rate),
+        in_flight=_or(given.in_flight, base.in_flight),
+        uploads=_or(given.uploads, base.uploads),
+        downloads=_or(given.downloads, base.downloads),
+        poll_interval_s=_or(given.poll_interval, base.poll_interval_s),
+    )
+
+
+def _useless_resubmit(settings: Settings, plain: Plain, page: Page) -> list[Complaint]:
+    """A search shorter than a rendering may take proves nothing, so nothing is resubmitted."""
+    if settings.on_doubt is not OnDoubt.RESUBMIT:
+        return []
+    if settings.doubt_horizon_s >= settings.task_deadline_s:
+        return []
+    spot = plain.spots.get("doubt_horizon", plain.spots["on_doubt"])
+    problem = "doubt_horizon is shorter than task_deadline, so on_doubt: resubmit acts like hold"
+    remedy = "make doubt_horizon at least as long as task_deadline"
+    return [page.complaint(spot, problem, remedy, warning=True)]
+
+
+def jobs_complaint(top: Table, count: int, page: Page) -> Complaint | None:
+    """What is wrong with the list of jobs as a whole; ``count`` jobs were read."""
+    entry = top.entries.get("jobs")
+    example = 'write "jobs:" and below it one "- id: NAME" with avatar and audio for every video'
+    if entry is None:
+        if page.cut or "matrix" in top.entries or "from" in top.entries:
+            return None
+        return page.complaint(top.spot, 'the key "jobs" is missing', example)
+    value = entry.value
+    if isinstance(value, Rows):
+        if count or page.cut:
+            return None
+        return page.complaint(value.spot, "the list of jobs is empty", example)
+    if isinstance(value, Text) and value.value is None:
+        return page.complaint(value.spot, "the list of jobs is empty", example)
+    if isinstance(value, Text | Table):
+        what = "a text" if isinstance(value, Text) else "a mapping"
+        return page.complaint(value.spot, f"jobs is {what}, not a list", example)
+    return None
