@@ -13,6 +13,7 @@ precedence in :func:`judge_submit` is the law (``docs/design.md`` section 6):
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -217,11 +218,11 @@ def _task_view(result: Any, task_id: TaskId | None) -> TaskView:
     status = result.get("status")
     if status is None or (isinstance(status, str) and not status.strip()):
         return _nothing("no_status", "The vendor's reply names no status")
-    word = str(status).strip().lower()[:40]
-    url = _link(result.get("outputVideoUrl"))
+    word = clean_words(str(status)).lower()[:40]
+    url = usable_link(result.get("outputVideoUrl"))
     cost = _amount(result.get("costCredit"))
     if word in _FAILED:
-        message = _words(result.get("errorMsg")) or "The vendor gave no reason"
+        message = clean_words(result.get("errorMsg")) or "The vendor gave no reason"
         return TaskView(
             fate=TaskFate.FAILED, reason=f"task:{word}", message=message, cost_credit=cost
         )
@@ -378,11 +379,24 @@ def _is_429(answer: Answer) -> bool:
     return answer.status == 429 or answer.code == "429"
 
 
-def _link(value: Any) -> str | None:
-    """A usable link, untouched; None for anything else."""
-    if not isinstance(value, str) or not value.lower().startswith(("http://", "https://")):
+def usable_link(value: Any) -> str | None:
+    """A link that can be sent as it stands, untouched; None for anything else."""
+    if not isinstance(value, str) or not re.fullmatch(r"(?i:https?)://[!-~]+", value):
         return None
     return value
+
+
+def clean_words(value: Any) -> str:
+    """Words from outside as one printable line of at most 500 characters, "" if they are none.
+
+    Links lose their query strings, which may be signatures, and bearers their tokens.
+    """
+    if not isinstance(value, str):
+        return ""
+    text = re.sub(r"(?i)(https?://[^\s?\"'<>]*)\?[^\s\"'<>]*", r"\1", value)
+    text = re.sub(r"(?i)(bearer)\s+\S+", r"\1 ***", text)
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())[:500]
 
 
 def _amount(value: Any) -> float | None:
@@ -390,10 +404,6 @@ def _amount(value: Any) -> float | None:
         return None
     amount = float(value) if abs(value) < 1e12 else math.inf
     return amount if math.isfinite(amount) and amount >= 0 else None
-
-
-def _words(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""
 
 
 def _status_words(status: int) -> str:

@@ -1,0 +1,342 @@
+"""Finished videos come home: streamed to a part, resumed, verified, renamed.
+
+A download has an HTTP session of its own, without the API's headers, and follows redirects; a
+link is used byte for byte. Links are secrets, so no error quotes one, and errors are not chained
+to those of the HTTP library, which do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import shutil
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import aiofiles
+import aiohttp
+import yarl
+
+from orchestrator.config import Proxies
+from orchestrator.errors import DownloadError, UsageError
+from orchestrator.media.offer import Offer, read_offer
+from orchestrator.media.parts import Part, Parts, md5_of, settle, tag_of
+from orchestrator.media.verify import verify_video
+from orchestrator.model import Verify
+
+_WRITE_BYTES = 512 * 1024
+_READ_BUFFER_BYTES = 256 * 1024
+_SOCKETS = 100
+
+
+class OrderLike(Protocol):
+    """A download to make; see ``engine.ports.Order``."""
+
+    @property
+    def output(self) -> Path: ...
+    @property
+    def verify(self) -> Verify: ...
+    @property
+    def keep_as(self) -> Path | None: ...
+    @property
+    def duration_s(self) -> float | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A finished video under its final name.
+
+    ``resumed_from``: bytes that were already here. ``kept``: where an older file was moved to.
+    """
+
+    size_bytes: int
+    duration_s: float | None
+    resumed_from: int = 0
+    kept: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Whole:
+    """A complete part, not yet verified; ``md5`` is None where the offer has none."""
+
+    path: Path
+    size_bytes: int
+    resumed_from: int
+    md5: str | None
+    offer: Offer
+
+
+class Downloader:
+    """Satisfies ``engine.ports.Fetcher``. An async context manager; use it inside."""
+
+    def __init__(
+        self,
+        *,
+        connect_s: float = 15.0,
+        idle_s: float = 60.0,
+        proxies: Proxies | None = None,
+    ) -> None:
+        """``idle_s``: how long nothing may come; a whole download has no limit.
+
+        ``proxies`` None: as the environment says.
+        """
+        self._connect_s, self._idle_s = connect_s, idle_s
+        self._proxies = Proxies.from_env(os.environ) if proxies is None else proxies
+        self._parts = Parts()
+
+    async def __aenter__(self) -> Self:
+        context = await asyncio.to_thread(ssl.create_default_context)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context, limit=_SOCKETS),
+            timeout=aiohttp.ClientTimeout(
+                total=None, connect=self._connect_s, sock_read=self._idle_s
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "avatar-orchestrator", "Accept-Encoding": "identity"},
+            auto_decompress=False,
+            requote_redirect_url=False,
+            read_bufsize=_READ_BUFFER_BYTES,
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._session.close()
+
+    async def fetch(self, url: str, order: OrderLike) -> Fetched:
+        """Download to a part (resuming one), verify, fsync, rename.
+
+        One fetch at a time for one output.
+
+        Raises:
+            DownloadError: see there for what to do. What has come is kept for the next fetch,
+                unless the content is bad.
+        """
+        try:
+            return await self._fetch(url, order)
+        except OSError as error:
+            # The network's errors were translated where they arise: this one is the disk's.
+            raise _disk_error(error, order.output) from error
+
+    async def _fetch(self, url: str, order: OrderLike) -> Fetched:
+        await asyncio.to_thread(order.output.parent.mkdir, parents=True, exist_ok=True)
+        whole = await self._intact(url, order.output)
+        level = order.verify
+        if level is Verify.LENGTH and whole.offer.total_bytes is None:
+            level = Verify.CONTAINER  # there is no announced length to compare with
+        try:
+            duration_s = await asyncio.to_thread(verify_video, whole.path, level, order.duration_s)
+        except DownloadError:
+            await self._forget(order.output)
+            raise
+        kept = await asyncio.to_thread(settle, whole.path, order.output, order.keep_as)
+        await self._forget(order.output)
+        return Fetched(
+            size_bytes=whole.size_bytes,
+            duration_s=duration_s,
+            resumed_from=whole.resumed_from,
+            kept=kept,
+        )
+
+    async def _intact(self, url: str, output: Path) -> _Whole:
+        """A complete part with the MD5 that the ETag says, where it says one.
+
+        Some stores have ETags that look like an MD5 and are none. A damage in transit does not
+        come twice the same, so bytes that do are the object's.
+        """
+        first = await self._whole(url, output)
+        if first.md5 == first.offer.md5:
+            return first
+        await self._forget(output)
+        second = await self._whole(url, output)
+        if second.md5 in (second.offer.md5, first.md5):
+            return second
+        await self._forget(output)
+        raise DownloadError("The video arrives damaged, each time otherwise", bad_content=True)
+
+    async def _whole(self, url: str, output: Path) -> _Whole:
+        """A complete part: resumed if the server has the rest of it, else from the beginning."""
+        part = await asyncio.to_thread(self._parts.find, output)
+        whole = None if part is None else await self._request(url, output, part)
+        if whole is None:
+            await self._forget(output)
+            whole = await self._request(url, output, None)
+        if whole is None:
+            raise DownloadError("The server sends a piece of the video instead of the whole")
+        if whole.size_bytes == 0:
+            await self._forget(output)
+            raise DownloadError("The link delivers an empty file", bad_content=True)
+        return whole
+
+    async def _request(self, url: str, output: Path, part: Part | None) -> _Whole | None:
+        """One request and what it brings; None if what it offers does not fit the part.
+
+        Raises:
+            DownloadError: the link is refused, or the network failed.
+        """
+        address = _address(url)
+        try:
+            async with self._session.get(
+                address,
+                headers=_range_headers(part),
+                proxy=self._proxies.for_url(url),
+            ) as reply:
+                if reply.status == 416 and part is not None:
+                    return None
+                _require_video(reply.status, reply.headers)
+                offer = read_offer(reply.status, reply.headers)
+                if offer is None or not _fits(offer, part):
+                    return None
+                return await self._receive(reply, output, offer, part)
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+            raise _no_address() from None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise DownloadError(_network_words(error)) from None
+        except UsageError as error:
+            raise DownloadError(str(error)) from error
+
+    async def _receive(
+        self, reply: aiohttp.ClientResponse, output: Path, offer: Offer, part: Part | None
+    ) -> _Whole:
+        await asyncio.to_thread(_require_room, output.parent, offer)
+        path = await asyncio.to_thread(self._parts.begin, output, offer.validator)
+        digest = None if offer.start else hashlib.md5(usedforsecurity=False)
+        size = await _append(reply.content, path, offer, digest)
+        if offer.total_bytes is not None and size != offer.total_bytes:
+            await self._refuse_size(output, size, offer.total_bytes)
+        md5 = None
+        if offer.md5 is not None:
+            md5 = digest.hexdigest() if digest else await asyncio.to_thread(md5_of, path)
+        held = part.size_bytes if part is not None and offer.start else 0
+        return _Whole(path=path, size_bytes=size, resumed_from=held, md5=md5, offer=offer)
+
+    async def _refuse_size(self, output: Path, size: int, total: int) -> None:
+        if size < total:
+            raise DownloadError(
+                f"The connection ended after {size} of {total} bytes; "
+                "the next try goes on from there"
+            )
+        await self._forget(output)
+        raise DownloadError(f"The server announced {total} bytes and sent more")
+
+    async def _forget(self, output: Path) -> None:
+        await asyncio.to_thread(self._parts.remove, output)
+
+
+def _address(url: str) -> yarl.URL:
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise _no_address()
+    try:
+        return yarl.URL(url, encoded=True)
+    except ValueError:
+        raise _no_address() from None
+
+
+def _no_address() -> DownloadError:
+    return DownloadError("The link is no web address", link_dead=True)
+
+
+def _range_headers(part: Part | None) -> dict[str, str]:
+    """Ask from the last byte we have: so even a complete part gets an answer with a validator,
+    and not a 416 without one."""
+    if part is None:
+        return {}
+    headers = {"Range": f"bytes={part.size_bytes - 1}-"}
+    return headers if part.validator is None else {**headers, "If-Range": part.validator}
+
+
+def _require_video(status: int, headers: Mapping[str, str]) -> None:
+    """Raise unless the response brings bytes of the video."""
+    if status in (200, 206):
+        if headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise DownloadError("The server sends the video compressed, which nobody asked for")
+        return
+    if 400 <= status <= 499 and status not in (408, 416, 425, 429):
+        raise DownloadError(f"The link is refused with HTTP {status}", link_dead=True)
+    raise DownloadError(f"The server of the video answered with HTTP {status}")
+
+
+def _fits(offer: Offer, part: Part | None) -> bool:
+    """Whether the offer starts where we can write: at the beginning, or at the end of a part
+    of the same bytes."""
+    if offer.start == 0:
+        return True
+    return (
+        part is not None
+        and offer.start == part.size_bytes - 1
+        and tag_of(offer.validator) == part.tag
+    )
+
+
+def _require_room(folder: Path, offer: Offer) -> None:
+    if offer.total_bytes is None:
+        return
+    if shutil.disk_usage(folder).free < offer.total_bytes - offer.start:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class _Digest(Protocol):
+    def update(self, data: bytes | bytearray, /) -> None: ...
+
+
+async def _append(
+    content: aiohttp.StreamReader, path: Path, offer: Offer, digest: _Digest | None
+) -> int:
+    """Write what comes after ``offer.start`` bytes of the part; returns its size then.
+
+    What has come is in the file even if the stream breaks. A write that fails or is cancelled
+    may still have happened, so its bytes leave ``waiting`` before it begins: none is ever
+    written twice.
+    """
+    size, waiting = offer.start, bytearray()
+    async with aiofiles.open(path, "r+b" if offer.start else "wb") as file:
+        if offer.start:
+            await file.seek(offer.start)
+            await file.truncate()
+        try:
+            async for chunk in content.iter_any():
+                waiting += chunk
+                size += len(chunk)
+                if digest is not None:
+                    digest.update(chunk)
+                if offer.total_bytes is not None and size > offer.total_bytes:
+                    break
+                if len(waiting) >= _WRITE_BYTES:
+                    block, waiting = waiting, bytearray()
+                    await file.write(block)
+        finally:
+            await file.write(waiting)
+    return size
+
+
+def _network_words(error: Exception) -> str:
+    """What went wrong, by kind: the errors' own words quote the link."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return "The certificate of the video's server is not trusted; see SSL_CERT_FILE"
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+            return "The server of the video cannot be reached"
+        case TimeoutError():
+            return "The download stood still; the next try goes on from there"
+        case _:
+            return f"The download broke off ({type(error).__name__}); the next try goes on"
+
+
+def _disk_error(error: OSError, output: Path) -> DownloadError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        words = f"There is no room for {output}; make room and run again"
+    else:
+        why = error.strerror or type(error).__name__
+        words = f"{output} cannot be written ({why}); check the folder and run again"
+    return DownloadError(words, disk_full=True)

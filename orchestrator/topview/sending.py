@@ -1,0 +1,134 @@
+"""A local file on its way to the object store: streamed, hashed while it goes, stopped if it
+is not the file that was planned."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+import aiofiles
+from aiofiles.threadpool.binary import AsyncBufferedReader
+
+from orchestrator.errors import FileChanged, MediaError
+from orchestrator.model import ContentHash
+
+_READ_BYTES = 512 * 1024
+_SEND_BYTES = 64 * 1024
+"""Progress is counted in these: 64 KiB a minute keep a slow line alive."""
+
+
+class SourceLike(Protocol):
+    """A local file to upload, as it was when it was planned."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def content_hash(self) -> ContentHash: ...
+    @property
+    def format(self) -> str: ...
+
+
+class FileSender:
+    """The bytes of one file as the body of one request.
+
+    The last piece is held back until the hash of the whole is known, so that a file with other
+    bytes is never complete at the receiver. An error is kept in ``error`` as well as raised,
+    because the HTTP library turns what a body raises into an error of its own.
+    """
+
+    def __init__(
+        self,
+        source: SourceLike,
+        *,
+        on_progress: Callable[[], None],
+        on_complete: Callable[[], None],
+    ) -> None:
+        """``on_progress`` is called for every piece that moved, ``on_complete`` after the last."""
+        self._source, self._on_progress, self._on_complete = source, on_progress, on_complete
+        self._file: AsyncBufferedReader | None = None
+        self.error: MediaError | None = None
+        self.complete = False
+
+    async def __aenter__(self) -> Self:
+        """Open the file.
+
+        Raises:
+            MediaError: it cannot be opened.
+        """
+        try:
+            self._file = await aiofiles.open(self._source.path, "rb")
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            await self._file.close()
+
+    async def body(self) -> AsyncIterator[memoryview]:
+        """Pieces of at most 64 KiB, which make exactly ``size_bytes``.
+
+        Raises:
+            FileChanged: size or content are not as planned.
+            MediaError: reading failed.
+        """
+        try:
+            async for block in self._checked_blocks():
+                view = memoryview(block)
+                for start in range(0, len(view), _SEND_BYTES):
+                    yield view[start : start + _SEND_BYTES]
+                    self._on_progress()
+            self.complete = True
+            self._on_complete()
+        except MediaError as error:
+            self.error = error
+            raise
+
+    async def _checked_blocks(self) -> AsyncIterator[bytes]:
+        """Blocks as read; the last one only after size and hash were found right."""
+        digest, size = hashlib.sha256(), 0
+        held = await self._read()
+        while held:
+            digest.update(held)
+            size += len(held)
+            if size > self._source.size_bytes:
+                raise self._changed()
+            following = await self._read()
+            if not following:
+                break
+            yield held
+            held = following
+        if size != self._source.size_bytes or digest.hexdigest() != self._source.content_hash:
+            raise self._changed()
+        yield held
+
+    async def _read(self) -> bytes:
+        assert self._file is not None, "used outside its context"
+        try:
+            return await self._file.read(_READ_BYTES)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> MediaError:
+        why = error.strerror or type(error).__name__
+        return MediaError(
+            self._source.path,
+            f"cannot be read ({why})",
+            "make it readable and run again",
+        )
+
+    def _changed(self) -> FileChanged:
+        return FileChanged(
+            self._source.path,
+            "was changed while the batch ran",
+            "leave input files alone during a run, and run again",
+        )
