@@ -1,0 +1,65 @@
+"""From the flags of ``run`` and ``plan`` to the options of the facade, and back to a command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orchestrator.app import Rehearsal, RunOptions
+from orchestrator.cli import words
+from orchestrator.cli.options import positive
+from orchestrator.errors import UsageError
+
+
+def rehearsal(emulator: bool, faults: Path | None, time_scale: float | None) -> Rehearsal | None:
+    """What the emulator's flags ask for; None without ``--emulator``.
+
+    Raises:
+        UsageError: a flag of the emulator without it, or an impossible value.
+    """
+    positive(time_scale)
+    if not emulator:
+        if faults is not None or time_scale is not None:
+            flag = "--time-scale" if faults is None else "--faults"
+            raise UsageError(f"{flag} is for the emulator: add --emulator, or leave it out")
+        return None
+    if time_scale is None:
+        return Rehearsal(faults=faults)
+    return Rehearsal(faults=faults, time_scale=time_scale)
+
+
+def checked(options: RunOptions) -> RunOptions:
+    """The options, if they do not contradict each other.
+
+    Raises:
+        UsageError: they do.
+    """
+    if options.overwrite and options.skip_existing:
+        raise UsageError(
+            "--overwrite and --skip-existing contradict each other: give one of them, "
+            "or none to be told which files exist"
+        )
+    return options
+
+
+def resume_command(manifest: Path, options: RunOptions, state: Path | None) -> str:
+    """The command that goes on where this run stops.
+
+    Permissions that were given once (``--overwrite`` and the like) are not repeated.
+    """
+    parts: list[str | Path] = ["run", manifest]
+    if options.rehearsal is not None:
+        parts += _emulator_flags(options.rehearsal)
+    for pattern in options.only:
+        parts += ["--only", pattern]
+    if state is not None:
+        parts += ["--state", state]
+    return words.command(*parts)
+
+
+def _emulator_flags(rehearsal: Rehearsal) -> list[str | Path]:
+    parts: list[str | Path] = ["--emulator"]
+    if rehearsal.faults is not None:
+        parts += ["--faults", rehearsal.faults]
+    if rehearsal.time_scale != Rehearsal().time_scale:
+        parts += ["--time-scale", f"{rehearsal.time_scale:g}"]
+    return parts

@@ -1,0 +1,138 @@
+"""The arguments and options that several commands share, each with its help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.errors import UsageError
+from orchestrator.model import State
+
+Manifest = Annotated[
+    Path, typer.Argument(metavar="MANIFEST", help="The YAML file that lists the jobs.")
+]
+Batch = Annotated[
+    str | None, typer.Argument(metavar="BATCH", help="Name of a batch; all batches without it.")
+]
+StateDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        metavar="DIR",
+        envvar="ORCHESTRATOR_STATE",
+        help="Folder of the state store. Default: 'state' beside the manifest, or in the "
+        "current folder for commands without one.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, words on stderr.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only problems and the last line.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the program's log.")]
+
+Emulator = Annotated[
+    bool,
+    typer.Option(
+        "--emulator",
+        help="Rehearse against an embedded emulator: no account, no credits. Its state and "
+        "videos live apart from the real ones.",
+    ),
+]
+Faults = Annotated[
+    Path | None,
+    typer.Option("--faults", metavar="FILE", help="Fault file for the emulator (YAML or JSON)."),
+]
+TimeScale = Annotated[
+    float | None,
+    typer.Option(
+        "--time-scale",
+        metavar="N",
+        help="The emulator renders N times faster than life (N > 0). Default: 20.",
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only", metavar="GLOB", help="Only jobs whose id matches; may be given several times."
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", metavar="N", min=1, help="Start at most N jobs. Default: no limit."),
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Start failed and cancelled jobs once more.")
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Make a job that is new here though its output file exists already."
+    ),
+]
+SkipExisting = Annotated[
+    bool,
+    typer.Option("--skip-existing", help="Leave out a job that is new here if its file exists."),
+]
+NewAccount = Annotated[
+    bool,
+    typer.Option(
+        "--new-account", help="The batch is known under another account: make it anew on this one."
+    ),
+]
+SameBatch = Annotated[
+    bool,
+    typer.Option(
+        "--same-batch", help="The batch is known from another file: this file describes it now."
+    ),
+]
+OfRehearsal = Annotated[
+    bool, typer.Option("--emulator", help="Only rehearsals, made with 'run --emulator'.")
+]
+Watch = Annotated[
+    bool, typer.Option("--watch", help="On a terminal: show it again every 2 s, until Ctrl-C.")
+]
+InState = Annotated[
+    list[State] | None,
+    typer.Option("--in", metavar="STATE", help=f"Only jobs in this state ({', '.join(State)})."),
+]
+Match = Annotated[
+    str,
+    typer.Option(
+        "--match",
+        metavar="GLOB",
+        show_default=False,
+        help="Only jobs whose id matches. Default: all.",
+    ),
+]
+All = Annotated[bool, typer.Option("--all", help="Every job of every group. Default: the first 5.")]
+
+Port = Annotated[
+    int,
+    typer.Option(
+        "--port",
+        metavar="PORT",
+        min=0,
+        max=65535,
+        show_default=False,
+        help="TCP port of the API on 127.0.0.1. Default: 0, any free one.",
+    ),
+]
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        show_default=False,
+        help="Where its tasks, files and ledger are kept. Default: state/vendor.",
+    ),
+]
+
+
+def positive(value: float | None) -> None:
+    """Refuse a time scale that is no number above zero.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if value is not None and not 0 < value < float("inf"):
+        raise UsageError(f"--time-scale {value:g}: must be a number above 0, such as 20")

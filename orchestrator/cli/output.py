@@ -1,0 +1,60 @@
+"""What is written where: results on stdout, words on stderr, nothing torn by a closed pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+
+def out(lines: Iterable[str]) -> None:
+    """Write result lines to stdout."""
+    _write(sys.stdout, "".join(f"{line}\n" for line in lines))
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Write words for people to stderr."""
+    _write(sys.stderr, "".join(f"{line}\n" for line in lines))
+
+
+def document(value: Any) -> None:
+    """Write one JSON document to stdout."""
+    _write(sys.stdout, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def width() -> int | None:
+    """Columns of the terminal that stdout is, None if it is none."""
+    if not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def forgiving() -> None:
+    """Let a character that the stream cannot encode be written as an escape, not end the run."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """A reader that has gone (``| head``, a closed terminal) is no error of ours."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError:
+        _mute(stream)
+
+
+def _mute(stream: TextIO) -> None:
+    """Lead the stream to nowhere, so that its last flush at exit is silent too."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)

@@ -1,0 +1,98 @@
+"""``orchestrator plan``, ``validate`` and ``schema``: look, and change nothing."""
+
+from __future__ import annotations
+
+from orchestrator.cli import facade, options, output
+from orchestrator.cli.guard import complaint_document, guarded, tally
+from orchestrator.cli.logs import log_everything
+
+PLAN_EXAMPLES = """\b
+Examples:
+  orchestrator plan jobs.yaml
+  orchestrator plan jobs.yaml --retry-failed --all
+  orchestrator plan jobs.yaml --json | jq .credits"""
+
+VALIDATE_EXAMPLES = """\b
+Examples:
+  orchestrator validate jobs.yaml
+  orchestrator validate jobs.yaml --json | jq '.complaints[].problem'
+
+Exit code 0 without complaints (warnings are none), else 2."""
+
+SCHEMA_EXAMPLES = """\b
+Examples:
+  orchestrator schema > jobs.schema.json
+  orchestrator schema | jq '.properties | keys'"""
+
+
+@guarded
+def plan(
+    manifest: options.Manifest,
+    emulator: options.Emulator = False,
+    only: options.Only = None,
+    limit: options.Limit = None,
+    retry_failed: options.RetryFailed = False,
+    overwrite: options.Overwrite = False,
+    skip_existing: options.SkipExisting = False,
+    new_account: options.NewAccount = False,
+    same_batch: options.SameBatch = False,
+    every_job: options.All = False,
+    state: options.StateDir = None,
+    as_json: options.Json = False,
+    debug: options.Debug = False,
+) -> int:
+    """Show what 'run' would do with each job and why, its uploads, credits and time."""
+    from orchestrator.app import RunOptions
+    from orchestrator.cli import choice
+    from orchestrator.cli.summary import plan_lines
+
+    log_everything(debug)
+    chosen = RunOptions(
+        rehearsal=choice.rehearsal(emulator, None, None),
+        only=tuple(only or ()),
+        limit=limit,
+        retry_failed=retry_failed,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+        new_account=new_account,
+        same_batch=same_batch,
+    )
+    orchestrator = facade.make_orchestrator(state)
+    view = facade.loop_of(orchestrator.plan(manifest, choice.checked(chosen)))
+    output.tell(map(str, view.warnings))
+    if as_json:
+        output.document(view.to_json())
+    else:
+        output.out(plan_lines(view, every_job=every_job))
+    return 0
+
+
+@guarded
+def validate(
+    manifest: options.Manifest,
+    as_json: options.Json = False,
+    debug: options.Debug = False,
+) -> int:
+    """List every complaint about MANIFEST and its media files as file:line:column."""
+    from orchestrator.errors import ManifestError
+
+    log_everything(debug)
+    try:
+        complaints = facade.loop_of(facade.make_orchestrator(None).validate(manifest))
+    except ManifestError as error:
+        complaints = error.complaints
+    valid = all(c.warning for c in complaints)
+    if as_json:
+        output.document({"valid": valid, "complaints": [complaint_document(c) for c in complaints]})
+    else:
+        output.out(map(str, complaints))
+    output.tell([f"{manifest}: {tally(complaints)}"])
+    return 0 if valid else 2
+
+
+@guarded
+def schema(debug: options.Debug = False) -> int:
+    """Print the JSON Schema of the manifest, for editors and other programs."""
+    log_everything(debug)
+    output.document(facade.manifest_schema())
+    return 0
