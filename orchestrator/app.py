@@ -22,7 +22,7 @@ from orchestrator.engine.progress import Observer, Silent
 from orchestrator.errors import CredentialsError
 from orchestrator.manifest.read import check_manifest, load_manifest
 from orchestrator.model import Complaint, ContentHash, Manifest, State
-from orchestrator.planning import Draft, look_at_media, sort_complaints, wanted_jobs
+from orchestrator.planning import Draft, Prepared, look_at_media, prepare, sort_complaints
 from orchestrator.rehearsal import Rehearsal, run_emulator
 from orchestrator.report.build import batch_view, job_view
 from orchestrator.report.views import BatchView, JobView, PlanView, RunView
@@ -72,8 +72,8 @@ class Orchestrator:
         found, complaints = await asyncio.to_thread(check_manifest, _absolute(manifest))
         if found is None:
             return complaints
-        facts = await look_at_media(found.jobs, None, remember=False)
-        errors, warnings = sort_complaints(found.jobs, facts)
+        seen = await look_at_media(found.jobs, None)
+        errors, warnings = sort_complaints(found.jobs, seen.facts)
         return (*errors, *complaints, *warnings)
 
     async def plan(self, manifest: Path, options: RunOptions | None = None) -> PlanView:
@@ -85,15 +85,13 @@ class Orchestrator:
             StoreError: the state store cannot be used.
         """
         options = options or RunOptions()
-        read = await self._read(manifest, options)
-        folder = self._folder(read.path, options.rehearsal is not None)
+        folder = self._folder(manifest, options.rehearsal is not None)
         async with _reading(folder) as store:
-            facts = await look_at_media(read.jobs, store, remember=False)
-            wanted, warnings = wanted_jobs(read, facts)
-            batch = await self._known_batch(store, read, options)
-            draft, live = await draft_for(store, batch, wanted, options.choice())
+            prepared = await prepare(await self._read(manifest, options), store)
+            batch = await self._known_batch(store, prepared.manifest, options)
+            draft, live = await draft_for(store, batch, prepared.wanted, options.choice())
         balance = None if options.rehearsal else await self._balance()
-        return _plan_view(read, options, draft, live, balance, (*read.warnings, *warnings))
+        return _plan_view(prepared, options, draft, live, balance)
 
     async def run(
         self,
@@ -113,16 +111,19 @@ class Orchestrator:
         """
         options = options or RunOptions()
         watcher = observer or Silent()
-        read = await self._read(manifest, options)
-        folder = self._folder(read.path, options.rehearsal is not None)
+        options.choice()
+        folder = self._folder(manifest, options.rehearsal is not None)
+        async with _reading(folder) as store:
+            prepared = await prepare(await self._read(manifest, options), store)
         if options.rehearsal is None:
-            return await self._run(read, options, watcher, folder, self._env)
+            return await self._run(prepared, options, watcher, folder, self._env)
         async with rehearsals.embedded(folder, options.rehearsal) as env:
-            return await self._run(read, options, watcher, folder, {**_network(self._env), **env})
+            env = {**_network(self._env), **env}
+            return await self._run(prepared, options, watcher, folder, env)
 
     async def _run(
         self,
-        manifest: Manifest,
+        prepared: Prepared,
         options: RunOptions,
         watcher: Observer,
         folder: Path,
@@ -130,19 +131,16 @@ class Orchestrator:
     ) -> RunView:
         started = time.monotonic()
         account_name = _account_name(options, env)
-        store = await open_store(folder / STATE_FILE)
-        try:
-            session = Session(store, manifest, options, watcher, folder, env)
-            facts = await look_at_media(manifest.jobs, store, remember=True)
-            wanted, warnings = wanted_jobs(manifest, facts)
-            session.warn((*manifest.warnings, *warnings))
+        async with _writing(folder) as store:
+            await store.remember_files(prepared.fresh)
+            session = Session(
+                store, prepared, options, watcher, folder, env, state_flag=self._state_dir
+            )
             batch = await session.open_batch(account_name)
             owner = owner_of_this_process()
             with BatchLock(lock_path(folder, batch), owner, batch.name):
-                outcome = await session.work(batch, owner, wanted)
+                outcome = await session.work(batch, owner)
                 return await session.report(batch, outcome, time.monotonic() - started)
-        finally:
-            await store.close()
 
     async def status(
         self, batch: str | None = None, *, rehearsal: bool | None = None
@@ -205,13 +203,13 @@ class Orchestrator:
 
 
 def _plan_view(
-    manifest: Manifest,
+    prepared: Prepared,
     options: RunOptions,
     draft: Draft,
     live: frozenset[ContentHash],
     balance: float | None,
-    warnings: tuple[Complaint, ...],
 ) -> PlanView:
+    manifest = prepared.manifest
     assets = draft.assets()
     missing = [facts for content, facts in assets.items() if content not in live]
     limits = manifest.settings.limits
@@ -227,7 +225,7 @@ def _plan_view(
         credits_estimate=draft.credits_estimate,
         balance=balance,
         at_least_s=len(draft.submits) * limits.submit_rate.interval_s,
-        warnings=warnings,
+        warnings=prepared.warnings,
     )
 
 
@@ -239,6 +237,16 @@ async def _reading(folder: Path) -> AsyncIterator[AppStore | None]:
         yield None
         return
     store = await open_store(path, create=False)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def _writing(folder: Path) -> AsyncIterator[AppStore]:
+    """The store of a folder, made if need be."""
+    store = await open_store(folder / STATE_FILE)
     try:
         yield store
     finally:

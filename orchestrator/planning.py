@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -76,10 +76,46 @@ class Draft:
         return {facts.content_hash: facts for facts in every}
 
 
-async def look_at_media(
-    jobs: Sequence[JobSpec], store: AppStore | None, *, remember: bool
-) -> dict[str, MediaFacts | MediaError]:
-    """Facts of every local file the jobs need, by path; or why it cannot be used.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was seen of local files, by path; ``fresh`` is what a cache should remember."""
+
+    facts: Mapping[str, MediaFacts | MediaError]
+    fresh: Sequence[tuple[FileStamp, MediaFacts]] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Prepared:
+    """A manifest with its jobs ready to be compared with the store.
+
+    ``manifest`` holds no jobs any more, and ``wanted`` is emptied once it is planned: thousands
+    of jobs wait in the store, not in memory.
+    """
+
+    manifest: Manifest
+    wanted: list[Wanted]
+    fresh: Sequence[tuple[FileStamp, MediaFacts]]
+    warnings: tuple[Complaint, ...]
+
+
+async def prepare(manifest: Manifest, store: AppStore | None) -> Prepared:
+    """Look at the media of a manifest; ``store``, if any, knows files from before.
+
+    Raises:
+        ManifestError: a media file cannot be used; all such complaints at once.
+    """
+    seen = await look_at_media(manifest.jobs, store)
+    wanted, warnings = wanted_jobs(manifest, seen.facts)
+    return Prepared(
+        manifest=replace(manifest, jobs=()),
+        wanted=wanted,
+        fresh=seen.fresh,
+        warnings=(*manifest.warnings, *warnings),
+    )
+
+
+async def look_at_media(jobs: Sequence[JobSpec], store: AppStore | None) -> Seen:
+    """Facts of every local file the jobs need; or why it cannot be used.
 
     Facts of a file that has not changed since are taken from the store's cache.
     """
@@ -88,19 +124,16 @@ async def look_at_media(
     known = [_as_file_stamp(s) for s in stamps.values() if isinstance(s, Stamp)]
     cached = {} if store is None else await store.file_facts(known)
     facts: dict[str, MediaFacts | MediaError] = dict(cached)
-    room = asyncio.Semaphore(HASHERS)
+    new = iter([path for path in paths if path not in facts])
 
-    async def one(path: str) -> None:
-        async with room:
+    async def worker() -> None:
+        for path in new:
             facts[path] = await asyncio.to_thread(_inspect, path)
 
     async with asyncio.TaskGroup() as group:
-        for path in paths:
-            if path not in facts:
-                group.create_task(one(path))
-    if store is not None and remember:
-        await store.remember_files(_fresh(stamps, facts, cached))
-    return facts
+        for _ in range(HASHERS):
+            group.create_task(worker())
+    return Seen(facts=facts, fresh=_fresh(stamps, facts, cached))
 
 
 def _stamps(paths: Iterable[str]) -> dict[str, Stamp | MediaError]:

@@ -30,8 +30,8 @@ from orchestrator.errors import (
     VendorUnavailable,
 )
 from orchestrator.media.download import Downloader
-from orchestrator.model import Complaint, ContentHash, JobId, Manifest, RunKey, State
-from orchestrator.planning import Choice, Draft, draft_plan
+from orchestrator.model import ContentHash, JobId, RunKey, State
+from orchestrator.planning import Choice, Draft, Prepared, draft_plan
 from orchestrator.rehearsal import Rehearsal
 from orchestrator.report.build import batch_view
 from orchestrator.report.headline import headline, next_steps
@@ -90,24 +90,22 @@ class Session:
     def __init__(
         self,
         store: AppStore,
-        manifest: Manifest,
+        prepared: Prepared,
         options: RunOptions,
         watcher: Observer,
         folder: Path,
         env: Mapping[str, str],
+        state_flag: Path | None = None,
     ) -> None:
-        self._store, self._manifest, self._options = store, manifest, options
+        self._flags = f" --state {_short(state_flag)}" if state_flag else ""
+        self._store, self._prepared, self._options = store, prepared, options
+        self._manifest = prepared.manifest
         self._watcher, self._folder, self._env = watcher, folder, env
         self._clock = SystemClock()
 
     def tell(self, level: Level, message: str, job: JobId | None = None) -> None:
         """Tell those who watch."""
         self._watcher.notice(Notice(at=time.time(), level=level, message=message, job=job))
-
-    def warn(self, complaints: Sequence[Complaint]) -> None:
-        """Tell the warnings about the manifest and its files."""
-        for complaint in complaints:
-            self.tell(Level.INFO, str(complaint))
 
     async def open_batch(self, account_name: str) -> BatchRow:
         """The batch's row, if it may be this account's and this manifest's."""
@@ -129,14 +127,19 @@ class Session:
             )
         return await self._store.open_batch(manifest.batch, account, manifest.path, time.time())
 
-    async def work(self, batch: BatchRow, owner: Owner, wanted: Sequence[Wanted]) -> Outcome:
+    async def work(self, batch: BatchRow, owner: Owner) -> Outcome:
         """Plan, check the account, store the plan, recover, run the engine."""
+        for complaint in self._prepared.warnings:
+            self.tell(Level.INFO, str(complaint))
+        wanted = self._prepared.wanted
         draft, _ = await draft_for(self._store, batch, wanted, self._options.choice())
         self._refuse_conflicts(draft)
         settings = vendor_settings(self._env)
         async with TopViewClient(settings) as client, Downloader() as downloader:
             await self._check_account(client)
             await self._apply(batch, draft)
+            del draft
+            wanted.clear()
             run = await self._store.begin_run(batch.key, owner)
             outcome = await self._engine(batch, client, downloader).run()
             await self._finish(run, batch, outcome)
@@ -252,6 +255,7 @@ class Session:
         rows = await self._store.job_rows(batch.key)
         did = outcome.uploaded + outcome.submitted + outcome.downloaded
         rehearsal = self._options.rehearsal is not None
+        rehearsed = " --emulator" if rehearsal else ""
         view = batch_view(
             batch,
             rows,
@@ -271,16 +275,13 @@ class Session:
                 batch.name,
                 counts,
                 overdue=overdue,
-                again=self._again(),
+                again=f"orchestrator run {_short(self._manifest.path)}{rehearsed}{self._flags}",
+                flags=self._flags,
                 stops=outcome.stops,
             ),
             outputs=_common_folder([Path(row.output) for row in rows]),
             state_dir=str(self._folder),
         )
-
-    def _again(self) -> str:
-        rehearsal = " --emulator" if self._options.rehearsal else ""
-        return f"orchestrator run {_short(self._manifest.path)}{rehearsal}"
 
 
 async def draft_for(

@@ -4,6 +4,11 @@ Two limits hold at the moment of sending. Every call needs a turn of the request
 also needs one of the submit rate. Turns are reserved in the store before they are used, so two
 processes of one account share them, and a restart is no burst. One server hands the turns out:
 submits and free calls alternate when both wait, each kind first come, first served.
+
+A turn that is used late comes as near to the next one as two turns at once, and the next one may
+belong to another process. So a request turn is asked for when somebody can use it, is let go when
+nobody did, and a submit gets one for the very time of its submit turn: free calls wait a moment
+rather than to push it aside.
 """
 
 from __future__ import annotations
@@ -18,6 +23,15 @@ from orchestrator.store.base import EngineStore
 
 BLOCK_S = 0.1
 """Turns are reserved in blocks of about so many seconds, to spare the disk at high rates."""
+LATE_S = 0.01
+"""A turn is let go when it passed by so long ago (or one interval, if that is shorter)."""
+LONGEST_LEAD = 6.0
+LEAD_DECAY = 0.25
+"""Bounds, in request intervals, of how far ahead a submit's request turn is reserved."""
+MOST_LET_GO = 4
+"""So many submit turns in a row are let go because they would be used late."""
+EXACT_S = 1e-6
+"""Times nearer than this are the same."""
 
 
 @dataclass(slots=True)
@@ -35,11 +49,9 @@ class Recent:
         full = len(self.times) == self.rate.count
         return self.times[0] + self.rate.per_s if full else 0.0
 
-
-@dataclass(slots=True, eq=False)
-class _Waiter:
-    future: asyncio.Future[None]
-    not_before: float
+    def too_late(self, turn: float, now: float) -> bool:
+        """Whether a turn passed by too long ago to be used."""
+        return turn < now - min(LATE_S, self.rate.interval_s)
 
 
 class Pacer:
@@ -58,23 +70,23 @@ class Pacer:
         self._store, self._account, self._clock, self._boot = store, account, clock, boot_id
         self._request, self._submit = Recent(request), Recent(submit)
         self._turns: deque[float] = deque()
-        self._submit_turns: deque[float] = deque()
-        self._submit_lock = asyncio.Lock()
-        self._submits: deque[_Waiter] = deque()
-        self._free: deque[_Waiter] = deque()
+        self._turns_end = 0.0
+        self._submit_turn: float | None = None
+        self._let_go = 0
+        self._lead = 1.0
+        self._submits: deque[asyncio.Future[None]] = deque()
+        self._free: deque[asyncio.Future[None]] = deque()
         self._free_next = False
         self._arrival = asyncio.Event()
         self._server: asyncio.Task[None] | None = None
 
     async def turn(self) -> None:
         """Return when one free call may be sent."""
-        await self._wait(self._free, 0.0)
+        await self._wait(self._free)
 
     async def submit_turn(self) -> None:
         """Return when one submit may be sent."""
-        async with self._submit_lock:
-            not_before = await self._reserved("submit", self._submit.rate, self._submit_turns)
-        await self._wait(self._submits, not_before)
+        await self._wait(self._submits)
 
     async def close(self) -> None:
         """Stop handing out turns; whoever still waits is cancelled."""
@@ -82,80 +94,144 @@ class Pacer:
             self._server.cancel()
             await asyncio.gather(self._server, return_exceptions=True)
         for waiter in (*self._submits, *self._free):
-            waiter.future.cancel()
+            waiter.cancel()
 
-    async def _wait(self, queue: deque[_Waiter], not_before: float) -> None:
-        waiter = _Waiter(asyncio.get_running_loop().create_future(), not_before)
+    async def _wait(self, queue: deque[asyncio.Future[None]]) -> None:
+        waiter = asyncio.get_running_loop().create_future()
         queue.append(waiter)
         self._arrival.set()
         if self._server is None or self._server.done():
             self._server = asyncio.create_task(self._serve())
-        await waiter.future
+        await waiter
 
     async def _serve(self) -> None:
         try:
-            while self._submits or self._free:
-                turn = await self._reserved("request", self._request.rate, self._turns)
-                await self._clock.sleep(
-                    max(turn, self._request.open_at()) - self._clock.monotonic()
-                )
-                await self._release()
+            while self._somebody_waits():
+                if self._submits and self._submit_turn is None:
+                    self._submit_turn = await self._next_submit_turn(self._next_turn_at())
+                    continue
+                wanted_at = self._wanted_at()
+                begin_at = wanted_at - self._lead_s()
+                if begin_at > self._clock.monotonic() + EXACT_S:
+                    await self._until(begin_at)
+                else:
+                    await self._hand_out(wanted_at)
         except Exception as error:  # noqa: BLE001 - handed to those who wait
             self._fail(error)
 
-    async def _release(self) -> None:
-        """Give the turn to the next who may send, waiting for somebody if need be."""
-        while self._submits or self._free:
-            waiter = self._pick()
-            if waiter is not None:
-                now = self._clock.monotonic()
-                self._request.times.append(now)
-                waiter.future.set_result(None)
-                return
-            await self._somebody()
+    def _somebody_waits(self) -> bool:
+        for queue in (self._submits, self._free):
+            while queue and queue[0].done():
+                queue.popleft()
+        return bool(self._submits or self._free)
 
-    async def _somebody(self) -> None:
-        """Wait until a submit's time has come or somebody else arrives."""
+    def _wanted_at(self) -> float:
+        """When somebody can use a request turn: now, unless only a later submit waits for one."""
+        now = self._clock.monotonic()
+        if self._free and not self._kept_for_submit():
+            return now
+        return max(now, self._submit_at())
+
+    def _submit_at(self) -> float:
+        """The next submit goes at this time, or at the first request turn after it."""
+        turn = 0.0 if self._submit_turn is None else self._submit_turn
+        return max(turn, self._submit.open_at())
+
+    def _kept_for_submit(self) -> bool:
+        """A submit is so near that a free call before it would make it late."""
+        if not self._submits or self._free_next:
+            return False
+        return self._next_turn_at() + self._lead_s() > self._submit_at() + EXACT_S
+
+    def _lead_s(self) -> float:
+        """A submit's request turn is reserved so long ahead: more, where others snatch it."""
+        return self._lead * self._request.rate.interval_s
+
+    def _next_turn_at(self) -> float:
+        """No request turn will be earlier than this."""
+        turn = self._turns[0] if self._turns else self._turns_end
+        return max(self._clock.monotonic(), turn)
+
+    async def _until(self, at: float) -> None:
+        """Wait until then, or until somebody arrives."""
         self._arrival.clear()
-        until = min((self._submit_open(w) for w in self._submits), default=None)
-        if until is None:
-            return
-        cancel = self._clock.alarm(until - self._clock.monotonic(), self._arrival.set)
+        cancel = self._clock.alarm(at - self._clock.monotonic(), self._arrival.set)
         try:
             await self._arrival.wait()
         finally:
             cancel()
 
-    def _submit_open(self, waiter: _Waiter) -> float:
-        return max(waiter.not_before, self._submit.open_at())
+    async def _hand_out(self, wanted_at: float) -> None:
+        """Let somebody through at the next request turn."""
+        turn = await self._next_turn(wanted_at)
+        at = max(turn, wanted_at, self._request.open_at())
+        submit = self._submit_is_next(at) and await self._submit_may_go(at)
+        if submit:
+            at = max(at, self._submit.open_at())
+        await self._clock.sleep(at - self._clock.monotonic())
+        waiter = self._pick(submit=submit)
+        if waiter is None:
+            self._turns.appendleft(turn)
+            return
+        sent_at = self._clock.monotonic()
+        self._request.times.append(sent_at)
+        if submit:
+            self._submit.times.append(sent_at)
+        waiter.set_result(None)
 
-    def _pick(self) -> _Waiter | None:
-        for queue in (self._submits, self._free):
-            while queue and queue[0].future.done():
-                queue.popleft()
-        now = self._clock.monotonic()
-        submit_due = bool(self._submits) and self._submit_open(self._submits[0]) <= now
-        if submit_due and not (self._free_next and self._free):
-            self._free_next = True
-            self._submit.times.append(now)
-            return self._submits.popleft()
-        self._free_next = False
-        return self._free.popleft() if self._free else None
+    async def _next_turn(self, wanted_at: float) -> float:
+        """The next request turn from ``wanted_at`` on, in monotonic seconds."""
+        while self._turns and self._request.too_late(self._turns[0], wanted_at):
+            self._turns.popleft()
+        if not self._turns:
+            interval_s = self._request.rate.interval_s
+            count = 1 if self._submits else max(1, int(BLOCK_S / interval_s))
+            turns = await self._reserve("request", self._request.rate, count, wanted_at)
+            self._turns.extend(turns)
+            self._turns_end = turns[-1] + interval_s
+        return self._turns.popleft()
 
-    async def _reserved(self, kind: str, rate: Rate, turns: deque[float]) -> float:
-        """The next reserved turn, in monotonic seconds; one that passed by unused is dropped."""
-        now = self._clock.monotonic()
-        while turns and turns[0] < now - rate.interval_s:
-            turns.popleft()
-        if not turns:
-            count = max(1, int(BLOCK_S / rate.interval_s))
-            name = f"{kind}@{self._boot}"
-            turns.extend(await self._store.reserve(self._account, name, rate, count, now))
-        return turns.popleft()
+    def _submit_is_next(self, at: float) -> bool:
+        turn_of_free = self._free_next and bool(self._free)
+        return bool(self._submits) and not turn_of_free and self._submit_at() <= at + EXACT_S
+
+    async def _submit_may_go(self, at: float) -> bool:
+        """Whether a submit may go at this time, though its turn may have passed by.
+
+        A late one goes if the turn that follows directly is ours too: then it is near to nobody
+        else's. If not it is let go, but not for ever: a crowd must not keep us waiting.
+        """
+        turn, self._submit_turn = self._submit_turn, None
+        if turn is not None and not self._submit.too_late(turn, at):
+            self._lead = max(1.0, self._lead - LEAD_DECAY)
+            return True
+        following = await self._next_submit_turn(at)
+        if following <= at + EXACT_S:
+            return True
+        self._submit_turn = following
+        self._lead = min(self._lead + 1.0, LONGEST_LEAD)
+        directly = turn is not None and following - turn <= self._submit.rate.interval_s + EXACT_S
+        may_go = directly or self._let_go >= MOST_LET_GO
+        self._let_go = 0 if may_go else self._let_go + 1
+        return may_go
+
+    async def _next_submit_turn(self, wanted_at: float) -> float:
+        (turn,) = await self._reserve("submit", self._submit.rate, 1, wanted_at)
+        return turn
+
+    def _pick(self, *, submit: bool) -> asyncio.Future[None] | None:
+        self._somebody_waits()
+        self._free_next = submit
+        queue = self._submits if submit else self._free
+        return queue.popleft() if queue else None
+
+    async def _reserve(self, kind: str, rate: Rate, count: int, now: float) -> tuple[float, ...]:
+        name = f"{kind}@{self._boot}"
+        return await self._store.reserve(self._account, name, rate, count, now)
 
     def _fail(self, error: Exception) -> None:
         for queue in (self._submits, self._free):
             while queue:
                 waiter = queue.popleft()
-                if not waiter.future.done():
-                    waiter.future.set_exception(error)
+                if not waiter.done():
+                    waiter.set_exception(error)

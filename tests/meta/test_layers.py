@@ -16,6 +16,7 @@ PACKAGE = ROOT / "orchestrator"
 BOTTOM = {"model", "errors"}
 VALUES = {"model", "errors", "config"}
 MIDDLE = {"core", "manifest", *VALUES}
+FACES = {"report", "engine.progress", *VALUES}
 ROOMS = {"store", "topview", "media", "engine", "report", "emulator", *MIDDLE}
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -32,11 +33,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": {"core", "store.base", "topview.wire", *BOTTOM},
     "report": {"core", "store.base", *BOTTOM},
     "emulator": BOTTOM,
-    "app": ROOMS,
+    # The application level: each of these composes rooms; `app` is the facade on top of them.
+    "rehearsal": {"engine", "emulator", *MIDDLE},
+    "planning": {"store.base", "media", "report.views", *MIDDLE},
+    "starter": MIDDLE,
+    "session": {"planning", "rehearsal", *ROOMS},
+    "operate": {"planning", *ROOMS},
+    "catalogues": ROOMS,
+    "doctor": {"planning", "catalogues", *ROOMS},
+    "app": {"planning", "rehearsal", "session", "operate", "catalogues", *ROOMS},
     # What a running engine tells its watchers is a module of values and Protocols.
-    "cli": {"app", "report", "engine.progress", *VALUES},
-    "web": {"app", "report", "engine.progress", *VALUES},
-    "__init__": {"app", *ROOMS},
+    "cli": {"app", "catalogues", "doctor", "starter", "operate", "session", *FACES},
+    "web": {"app", *FACES},
+    "__init__": {"app", "session", "rehearsal", *ROOMS},
     "__main__": {"cli"},
 }
 
