@@ -138,6 +138,7 @@ class ClaimRefusal(StrEnum):
     """Why a submit may not begin now."""
 
     SLOTS = "slots"  # the account's slots are taken
+    BUDGET = "budget"  # the batch's or the run's budget does not cover it
     FILES = "files"  # a file id was taken back meanwhile; the job is `pending` again
     MOVED = "moved"  # the job is no longer `ready` at that version
 
@@ -165,6 +166,68 @@ class SlotRule:
 
     in_flight: int
     doubt_hold_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purse:
+    """What a submit may cost, checked in the same transaction as its claim. Credits.
+
+    ``expected``: of this submit. ``batch_limit`` covers the batch for ever, ``run_limit`` the
+    attempts of run ``run``; None is no limit. What was spent is counted from rows: of each
+    attempt its charge from the credit log, else, unless it was refused, never sent, or its task
+    failed, what was expected of it. Attempts in doubt count.
+    """
+
+    run: RunKey
+    expected: float
+    batch_limit: float | None = None
+    run_limit: float | None = None
+    clock_offset_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsettled:
+    """An attempt whose fate is unknown and that owns no task, of any batch of the account.
+
+    ``job`` is set while its job is `in_doubt` because of it; None where an operator gave the job
+    up: such an attempt is still a possible owner of a task. ``clock_offset_s``: the vendor's
+    clock minus ours when it began. ``notice``: a task id that a webhook named with its token.
+    """
+
+    attempt: Attempt
+    batch: BatchKey
+    job: Job | None
+    clock_offset_s: float
+    notice: TaskId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """A line of the account's credit log. ``charged_at`` is Unix seconds on the vendor's clock."""
+
+    task_id: TaskId
+    credits: float
+    charged_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stranger:
+    """A charged task that no attempt owns, and the file ids that a query showed of it."""
+
+    task_id: TaskId
+    charged_at: float
+    video_file_id: FileId | None
+    audio_file_id: FileId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What charged jobs of one kind cost: ``credits`` for ``units`` (30 s or 400 characters)."""
+
+    mode: str
+    audio_kind: str
+    units: float
+    credits: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +301,9 @@ class EngineStore(Protocol):
         """Up to ``limit`` `rendered` jobs, oldest first, orphans and unselected included."""
 
     async def submitted(self, batch: BatchKey) -> list[Job]:
-        """All `submitted` jobs, orphans and unselected included, by the time of acceptance."""
+        """All jobs whose task is still watched, by the time of acceptance: `submitted` ones, and
+        `cancelled` ones whose current attempt still holds a slot or is overdue and not ended;
+        orphans and unselected included."""
 
     async def assets(self, account: AccountKey, hashes: Sequence[ContentHash]) -> list[Asset]:
         """The known assets among ``hashes``."""
@@ -267,9 +332,55 @@ class EngineStore(Protocol):
         """
 
     async def claim(
-        self, account: AccountKey, job: Job, rule: SlotRule, token: str, now: float
+        self,
+        account: AccountKey,
+        job: Job,
+        rule: SlotRule,
+        token: str,
+        now: float,
+        purse: Purse | None = None,
     ) -> Claim:
-        """Count the slots, read the file ids, begin an attempt and commit `submitting`."""
+        """Count the slots, check the budget, read the file ids, begin an attempt and commit
+        `submitting`, all in one transaction."""
+
+    async def unsettled(self, account: AccountKey) -> list[Unsettled]:
+        """Every attempt of the account whose fate is unknown, oldest first."""
+
+    async def in_doubt_since(self, batch: BatchKey) -> float | None:
+        """When the oldest attempt of a job `in_doubt` began; None if no job is."""
+
+    async def owned(self, account: AccountKey, tasks: Sequence[TaskId]) -> set[TaskId]:
+        """Those of ``tasks`` that an attempt of the account owns."""
+
+    async def remember_charges(self, account: AccountKey, charges: Sequence[Charge]) -> None:
+        """Keep lines of the credit log, and give each owned task's cost to its attempt and job.
+        Idempotent; a later line for the same task replaces an earlier one."""
+
+    async def unclaimed(self, account: AccountKey, since: float) -> list[Charge]:
+        """Charges from ``since`` (vendor's clock) on whose task no attempt owns and of which no
+        :class:`Stranger` is kept yet, oldest first."""
+
+    async def remember_stranger(self, account: AccountKey, stranger: Stranger) -> None:
+        """Keep what a query showed of an unclaimed task."""
+
+    async def strangers(self, account: AccountKey, since: float) -> list[Stranger]:
+        """Kept strangers charged from ``since`` on that still no attempt owns."""
+
+    async def log_read(self, account: AccountKey, now: float) -> None:
+        """Remember that the credit log was read whole, up to ``now`` (our clock)."""
+
+    async def log_read_at(self, account: AccountKey) -> float | None:
+        """When the credit log was last read whole (our clock); None if never."""
+
+    async def notice(self, account: AccountKey, token: str, task_id: TaskId, now: float) -> bool:
+        """Keep a webhook's hint that the attempt with this token made ``task_id``. False, and
+        nothing is kept, if no attempt of the account has that token."""
+
+    async def spent(self, batch: BatchKey, run: RunKey | None) -> float:
+        """Credits counted as :class:`Purse` says, of the batch (or only of one run's attempts)."""
+
+    async def costs(self, account: AccountKey) -> list[Cost]:
+        """Sums over charged attempts by mode and kind of audio, to learn what jobs cost."""
 
     async def asset_uploaded(self, account: AccountKey, asset: Asset, now: float) -> None:
         """Remember the file id of a content hash."""
@@ -348,6 +459,12 @@ class AppStore(EngineStore, Protocol):
         self, batch: BatchKey, *, states: Sequence[State] = (), pattern: str = "*"
     ) -> list[JobRow]:
         """Jobs in manifest order; ``states`` empty means all; ``pattern`` is a GLOB on the id."""
+
+    async def find_jobs(self, pattern: str) -> list[tuple[BatchRow, Job]]:
+        """Jobs by ``BATCH/ID`` or ``ID``, both GLOBs, over all batches, in manifest order."""
+
+    async def attempts(self, job: JobKey) -> list[Attempt]:
+        """Every attempt of a job, oldest first."""
 
     async def find_task(self, account: AccountKey, task_id: TaskId) -> JobKey | None:
         """The job whose attempt owns this task, whatever its batch."""
