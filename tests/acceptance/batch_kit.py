@@ -155,3 +155,28 @@ def seconds_of(path: Path) -> float:
 
 def states(status: Mapping[str, Any]) -> Counter[str]:
     return Counter(job["state"] for job in status["jobs"])
+
+
+AVATARS = ["3327", "9001", *(str(n) for n in range(3400, 3440))]
+"""Public avatars that the emulator knows."""
+VOICE = "ExampleVoice0000000000000000Abcd"
+
+
+def distinct_jobs(folder: Path, count: int, voices: int = 20) -> list[dict[str, Any]]:
+    """Jobs of which no two ask for the same video, and how they share uploads.
+
+    Every third speaks a text of its own on an avatar of the account; the others pair public
+    avatars with `voices` sound files.
+    """
+    for i in range(voices):
+        tone(folder / "media" / f"v{i}.wav", 0.4, 100 + 7 * i)
+    jobs: list[dict[str, Any]] = []
+    for i in range(count):
+        if i % 3 == 0:
+            avatar: dict[str, Any] = {"private": "9002"}
+            audio: dict[str, Any] = {"text": f"This is text {i}.", "voice": VOICE}
+        else:
+            avatar = {"public": AVATARS[i // voices % len(AVATARS)]}
+            audio = {"file": f"media/v{i % voices}.wav"}
+        jobs.append({"id": f"job-{i:03d}", "avatar": avatar, "audio": audio})
+    return jobs

@@ -1,0 +1,165 @@
+"""Bad input, each with the message that a person gets: where, what, and what would be right."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batch_kit import EXAMPLES, VOICE, Batch, distinct_jobs, vendor
+
+HELLO = {"file": "media/hello.wav"}
+SPEECH = {"text": "Hi.", "voice": VOICE}
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Batch:
+    folder = tmp_path / "batch"
+    shutil.copytree(EXAMPLES, folder / "media")
+    (folder / "media" / "empty.wav").touch()
+    shutil.copy(EXAMPLES / "anna.png", folder / "media" / "not-a-film.mp4")
+    return Batch(folder)
+
+
+def job(**keys: Any) -> dict[str, Any]:
+    return {"id": "one", "avatar": {"public": "3327"}, "audio": HELLO, **keys}
+
+
+ONE_JOB: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "unknown key": (job(avatr={"public": "1"}), ("avatr", "avatar")),
+    "image with avatar1": (job(avatar={"image": "media/anna.png"}), ("image", "mode: avatar2")),
+    "text without voice": (
+        job(avatar={"private": "9002"}, audio={"text": "Hi."}),
+        ("voice",),
+    ),
+    "caption elsewhere": (
+        job(avatar={"private": "9002"}, caption="cap-sample-1"),
+        ("caption", "public"),
+    ),
+    "speed": (job(audio={**SPEECH, "speed": 1.5}), ("1.5", "0.8", "1.2")),
+    "climbing out": (job(output="../out/{id}.mp4"), ("..", "folder")),
+    "empty media file": (job(audio={"file": "media/empty.wav"}), ("empty.wav", "empty")),
+    "missing media file": (job(audio={"file": "media/no.wav"}), ("no.wav",)),
+    "wrong extension": (
+        job(avatar={"video": "media/not-a-film.mp4"}),
+        ("not-a-film.mp4", "PNG"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ONE_JOB)
+def test_one_mistake_is_told_with_its_place_and_stops_before_anything(
+    batch: Batch, case: str
+) -> None:
+    entry, words = ONE_JOB[case]
+    batch.write([entry])
+    result = batch.run()
+    assert result.returncode == 2, result.stderr
+    line = next(x for x in result.stderr.splitlines() if x.startswith(f"{batch.manifest}:"))
+    assert all(word in line for word in words), line
+    assert "; " in line
+    assert not batch.state.exists(), "a wrong manifest must not touch the state"
+
+
+def test_two_jobs_with_one_id_or_one_output_name_both_places(batch: Batch) -> None:
+    batch.write([job(), job(), job(id="two", output="x.mp4"), job(id="three", output="X.mp4")])
+    result = batch.run()
+    assert result.returncode == 2
+    assert "one" in result.stderr and "x.mp4" in result.stderr.lower()
+    assert len([x for x in result.stderr.splitlines() if x.startswith(str(batch.manifest))]) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("- a\n- b\n", ("1:1",)),
+        ("version: 1\nbatch: b\njobs: [\n", ("jobs.yaml:",)),
+        (
+            "a: &a [x, x, x, x, x, x, x, x, x]\n"
+            + "".join(
+                f"{new}: &{new} [{', '.join(['*' + old] * 9)}]\n"
+                for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+            ),
+            ("alias",),
+        ),
+    ],
+    ids=["no mapping", "syntax", "billion laughs"],
+)
+def test_yaml_that_cannot_be_a_manifest(batch: Batch, text: str, words: tuple[str, ...]) -> None:
+    batch.manifest.write_text(text)
+    result = batch.run()
+    assert result.returncode == 2
+    assert all(word in result.stderr for word in words), result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_missing_manifest(batch: Batch) -> None:
+    result = batch.run()
+    assert result.returncode == 2
+    assert str(batch.manifest) in result.stderr
+
+
+def test_missing_credentials_say_what_to_type(batch: Batch) -> None:
+    batch.write([job()])
+    result = batch.run()
+    assert result.returncode == 8
+    assert "TOPVIEW_API_KEY" in result.stderr and "TOPVIEW_UID" in result.stderr
+
+
+def test_refused_credentials(batch: Batch, tmp_path: Path) -> None:
+    batch.write([job()])
+    with vendor(tmp_path / "vendor", uid="right", api_key="right") as there:
+        batch.env = {**there.env, "TOPVIEW_API_KEY": "a-wrong-key-value"}
+        result = batch.run()
+    assert result.returncode == 8
+    assert "a-wrong-key-value" not in result.stdout + result.stderr
+
+
+def test_an_output_file_that_the_store_does_not_know_stops_before_any_request(
+    batch: Batch, tmp_path: Path
+) -> None:
+    batch.write(distinct_jobs(batch.folder, 2))
+    there_already = batch.folder / "out" / "trial" / "job-000.mp4"
+    there_already.parent.mkdir(parents=True)
+    there_already.write_bytes(b"precious")
+    with vendor(tmp_path / "vendor") as there:
+        batch.env = there.env
+        result = batch.run()
+        assert result.returncode == 2
+        for word in (str(there_already), "--overwrite", "--skip-existing", "state"):
+            assert word in result.stderr
+        assert there.audit()["requests"] == {}
+        assert there_already.read_bytes() == b"precious"
+        assert batch.run("--skip-existing").returncode == 0
+        assert there_already.read_bytes() == b"precious"
+        assert batch.run("--overwrite").returncode == 0
+        assert there_already.read_bytes() != b"precious"
+
+
+def test_another_account_needs_a_word(batch: Batch, tmp_path: Path) -> None:
+    batch.write(distinct_jobs(batch.folder, 1))
+    with vendor(tmp_path / "vendor") as there:
+        batch.env = there.env
+        assert batch.run().returncode == 0
+        batch.env = {**there.env, "TOPVIEW_UID": "somebody-else"}
+        (batch.folder / "out").rename(batch.folder / "moved")
+        result = batch.run()
+        assert result.returncode == 2
+        assert "--new-account" in result.stderr
+        assert batch.run("--new-account").returncode == 0
+        assert there.audit()["accepted"] == 2
+
+
+def test_another_manifest_of_the_same_batch_needs_a_word(batch: Batch, tmp_path: Path) -> None:
+    batch.write(distinct_jobs(batch.folder, 1))
+    with vendor(tmp_path / "vendor") as there:
+        batch.env = there.env
+        assert batch.run().returncode == 0
+        moved = batch.folder / "renamed.yaml"
+        batch.manifest.rename(moved)
+        result = batch.call("run", str(moved))
+        assert result.returncode == 2
+        assert "--same-batch" in result.stderr
+        assert batch.call("run", str(moved), "--same-batch").returncode == 0
+        assert there.audit()["accepted"] == 1
