@@ -17,7 +17,10 @@ from typing import Any
 
 from orchestrator import rehearsal as rehearsals
 from orchestrator.config import identity, state_dir, vendor_settings
+from orchestrator.core.budget import Tariff
+from orchestrator.engine.ledger import learned_tariff
 from orchestrator.engine.lock import BatchLock, is_held, read_owner
+from orchestrator.engine.neighbours import note_of
 from orchestrator.engine.progress import Observer, Silent
 from orchestrator.errors import CredentialsError
 from orchestrator.manifest.read import check_manifest, load_manifest
@@ -90,8 +93,9 @@ class Orchestrator:
             prepared = await prepare(await self._read(manifest, options), store)
             batch = await self._known_batch(store, prepared.manifest, options)
             draft, live = await draft_for(store, batch, prepared.wanted, options.choice())
+            tariff = await _tariff(store, batch)
         balance = None if options.rehearsal else await self._balance()
-        return _plan_view(prepared, options, draft, live, balance)
+        return _plan_view(prepared, options, draft, live, balance, tariff)
 
     async def run(
         self,
@@ -138,7 +142,8 @@ class Orchestrator:
             )
             batch = await session.open_batch(account_name)
             owner = owner_of_this_process()
-            with BatchLock(lock_path(folder, batch), owner, batch.name):
+            note = note_of(prepared.manifest.settings.limits)
+            with BatchLock(lock_path(folder, batch), owner, batch.name, note):
                 outcome = await session.work(batch, owner)
                 return await session.report(batch, outcome, time.monotonic() - started)
 
@@ -202,12 +207,19 @@ class Orchestrator:
             return wire.remaining_credit(await client.credit_detail())
 
 
+async def _tariff(store: AppStore | None, batch: BatchRow | None) -> Tariff:
+    if store is None or batch is None:
+        return Tariff()
+    return await learned_tariff(store, batch.account)
+
+
 def _plan_view(
     prepared: Prepared,
     options: RunOptions,
     draft: Draft,
     live: frozenset[ContentHash],
     balance: float | None,
+    tariff: Tariff,
 ) -> PlanView:
     manifest = prepared.manifest
     assets = draft.assets()
@@ -222,7 +234,7 @@ def _plan_view(
         upload_bytes=sum(facts.size_bytes for facts in missing),
         uploaded_already=len(assets) - len(missing),
         submits=len(draft.submits),
-        credits_estimate=draft.credits_estimate,
+        credits_estimate=draft.credits_expected(tariff),
         balance=balance,
         at_least_s=len(draft.submits) * limits.submit_rate.interval_s,
         warnings=prepared.warnings,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from orchestrator.core.budget import estimate_credits
+from orchestrator.core.budget import Tariff
 from orchestrator.core.diff import Case, Look, Past, Ruling, changed_fields, rule_known, rule_new
 from orchestrator.core.retry import how_to_revive
 from orchestrator.errors import ManifestError, MediaError
@@ -65,10 +65,9 @@ class Draft:
     submits: list[Wanted] = field(default_factory=list)
     lost: list[JobId] = field(default_factory=list)
 
-    @property
-    def credits_estimate(self) -> float:
-        """Estimated credits of all submits."""
-        return sum(estimate_credits(w.spec, w.audio_s) for w in self.submits)
+    def credits_expected(self, tariff: Tariff) -> float:
+        """What all submits will probably cost."""
+        return sum(tariff.expected(w.spec, w.audio_s) for w in self.submits)
 
     def assets(self) -> dict[ContentHash, MediaFacts]:
         """The files that the submits need, by content."""
@@ -293,7 +292,6 @@ def _past(
     return Past(
         state=known.state,
         same_revision=same,
-        waiting_is_wanted=known.waiting_revision == want.revision,
         changes="" if same else changed_fields(differences(known.wire, want.wire)),
         same_output=same_output,
         output_bytes=known.output_bytes,

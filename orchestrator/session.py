@@ -9,15 +9,18 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from orchestrator.config import vendor_settings
+from orchestrator.config import Secret, vendor_settings
 from orchestrator.core.outcome import CallFate, judge_call
 from orchestrator.core.verdict import exit_code
 from orchestrator.engine.clock import SystemClock, boot_id
 from orchestrator.engine.desk import Desk
+from orchestrator.engine.neighbours import live_limits
 from orchestrator.engine.pace import Pacer
 from orchestrator.engine.ports import Ports, Vendor
 from orchestrator.engine.progress import Level, Notice, Observer
@@ -53,7 +56,9 @@ class RunOptions:
     so many jobs; None means no limit. ``retry_failed``: try failed jobs again. ``overwrite``
     and ``skip_existing``: what to do with output files of jobs that the store does not know.
     ``new_account``: the batch is known under another account, and that is right.
-    ``same_batch``: it is known from another manifest file, and that is right.
+    ``same_batch``: it is known from another manifest file, and that is right. ``max_credits``
+    (>= 0): what this run may cost; None means no limit of its own. ``webhook_url`` and
+    ``webhook_listen`` replace the manifest's.
     """
 
     rehearsal: Rehearsal | None = None
@@ -64,6 +69,9 @@ class RunOptions:
     skip_existing: bool = False
     new_account: bool = False
     same_batch: bool = False
+    max_credits: float | None = None
+    webhook_url: str | None = None
+    webhook_listen: str | None = None
 
     def choice(self) -> Choice:
         """The part that planning needs.
@@ -141,7 +149,10 @@ class Session:
             del draft
             wanted.clear()
             run = await self._store.begin_run(batch.key, owner)
-            outcome = await self._engine(batch, client, downloader).run()
+            desk = self._desk(batch, run, client, downloader)
+            engine = Engine(desk, self._watcher)
+            async with self._listening(engine, client, desk):
+                outcome = await engine.run()
             await self._finish(run, batch, outcome)
             return outcome
 
@@ -203,8 +214,50 @@ class Session:
             message = "its file is gone and the vendor keeps videos for 7 days only"
             self.tell(Level.PROBLEM, message, job_id)
 
-    def _engine(self, batch: BatchRow, client: Vendor, downloader: Downloader) -> Engine:
+    @asynccontextmanager
+    async def _listening(
+        self, engine: Engine, client: TopViewClient, desk: Desk
+    ) -> AsyncIterator[None]:
+        """The webhook receiver, if the batch has one. Without it, or without notices, polling
+        finds everything; it only takes longer.
+
+        Raises:
+            UsageError: it cannot listen there.
+        """
+        url = self._options.webhook_url or self._manifest.settings.webhook_url
+        listen = self._options.webhook_listen or self._manifest.settings.webhook_listen
+        if url is None or listen is None:
+            yield
+            return
+        from orchestrator.web.receiver import HeardNotice, Receiver, notice_path, notice_url
+
+        async def heard(notice: HeardNotice) -> bool:
+            return await engine.hear(notice.token, notice.task_id)
+
+        uid = vendor_settings(self._env).uid
+        receiver = Receiver(listen, notice_path(url), Secret(str(uid)), heard)
+        await receiver.start()
+        try:
+            if await self._address_taken(client, notice_url(url, "check")):
+                desk.notice_url = partial(notice_url, url)
+            yield
+        finally:
+            await receiver.stop()
+
+    async def _address_taken(self, client: TopViewClient, url: str) -> bool:
+        """Whether the vendor takes the webhook's address; asked once."""
+        answer = await client.notice_check(url)
+        refused = answer.result is False or str(answer.result).lower() == "fail"
+        taken = answer.ok and not refused
+        if not taken:
+            why = answer.message or answer.detail or "no reason given"
+            message = f"the vendor does not take the webhook's address ({why}): polling instead"
+            self.tell(Level.PROBLEM, message)
+        return taken
+
+    def _desk(self, batch: BatchRow, run: RunKey, client: Vendor, downloader: Downloader) -> Desk:
         limits = self._manifest.settings.limits
+        own = lock_path(self._folder, batch)
         ports = Ports(
             clock=self._clock,
             vendor=client,
@@ -212,6 +265,7 @@ class Session:
             random=random.Random(),
             token=lambda: secrets.token_urlsafe(24),
             boot_id=boot_id(),
+            neighbours=partial(asyncio.to_thread, live_limits, own.parent, batch.account, own),
         )
         pacer = Pacer(
             self._store,
@@ -221,15 +275,16 @@ class Session:
             request=limits.request_rate,
             boot_id=ports.boot_id,
         )
-        desk = Desk(
+        return Desk(
             batch=batch,
             settings=self._manifest.settings,
             store=self._store,
             ports=ports,
             pacer=pacer,
+            run=run,
+            run_credits=self._options.max_credits,
             overwrite=self._options.overwrite,
         )
-        return Engine(desk, self._watcher)
 
     async def _finish(self, run: RunKey, batch: BatchRow, outcome: Outcome) -> None:
         counts = await self._store.startable(batch.key)

@@ -58,7 +58,8 @@ class Facts:
     that a stage is working on are not in them. ``slots_free`` is derived from rows (it may be
     negative when the limit was lowered); ``unclaimed`` submits were started but have no row yet,
     ``unanswered`` ones (those included) await their reply. ``live_tasks`` are tasks whose end
-    this run waits for (overdue ones only until they were asked about once).
+    this run waits for (overdue ones only until they were asked about once). ``doubts`` are jobs
+    in doubt whose evidence is still looked for; ``next_look_at`` is when to look.
     """
 
     now: float
@@ -69,6 +70,9 @@ class Facts:
     rendered: Sequence[JobKey] = ()
     live_tasks: int = 0
     next_poll_at: float | None = None
+    doubts: int = 0
+    next_look_at: float = 0.0
+    looking: bool = False
     slots_free: int = 0
     look_ahead: int = 16
     uploading: Set[ContentHash] = frozenset()
@@ -100,6 +104,7 @@ class Decision:
     downloads: tuple[JobKey, ...] = ()
     polls: int = 0
     probe: bool = False
+    look: bool = False
     wake_at: float | None = None
     rest: bool = False
 
@@ -113,7 +118,8 @@ def decide(facts: Facts) -> Decision:
     submits = _submits(facts)
     probe = _probe(facts)
     promotes, uploads = _prepare(facts, len(submits))
-    started = bool(polls or downloads or submits or probe or promotes or uploads)
+    look = facts.doubts > 0 and not facts.looking and facts.now >= facts.next_look_at
+    started = bool(polls or downloads or submits or probe or promotes or uploads or look)
     return Decision(
         uploads=uploads,
         promotes=promotes,
@@ -121,6 +127,7 @@ def decide(facts: Facts) -> Decision:
         downloads=downloads,
         polls=polls,
         probe=probe,
+        look=look,
         wake_at=_wake_at(facts),
         rest=not started and _idle(facts) and not _hope(facts),
     )
@@ -190,16 +197,18 @@ def _wake_at(facts: Facts) -> float | None:
         times.append(facts.downloads_open_at)
     if facts.pending:
         times.append(facts.uploads_open_at)
+    if facts.doubts and not facts.looking:
+        times.append(facts.next_look_at)
     return min((at for at in times if at > facts.now), default=None)
 
 
 def _idle(facts: Facts) -> bool:
     hands = facts.unanswered + facts.polling + facts.downloading + facts.promoting
-    return hands == 0 and not facts.uploading and not facts.probing
+    return hands == 0 and not facts.uploading and not facts.probing and not facts.looking
 
 
 def _hope(facts: Facts) -> bool:
     """Something may still happen in this run without anybody's help."""
-    if facts.live_tasks > 0 or facts.rendered:
+    if facts.live_tasks > 0 or facts.rendered or facts.doubts > 0:
         return True
     return not facts.gate.closed and bool(facts.ready or facts.pending)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from orchestrator.model import PAID_FOR, EventKind, State
 
@@ -48,7 +49,6 @@ class Past:
 
     state: State
     same_revision: bool
-    waiting_is_wanted: bool
     changes: str
     same_output: bool
     output_bytes: int | None
@@ -100,6 +100,8 @@ def rule_known(past: Past, look: Look, *, retry_failed: bool, overwrite: bool) -
             return Ruling(case=Case.GOING, reason="its task is known; asked about first")
         case State.PENDING | State.READY:
             return Ruling(case=Case.GOING, reason="not submitted yet")
+        case _:
+            assert_never(past.state)
 
 
 def _changed(past: Past) -> Ruling:
@@ -127,7 +129,7 @@ def _moved(past: Past, look: Look, overwrite: bool) -> Ruling | None:
         return Ruling(case=Case.MOVE, reason="done; already at its new path", event=EventKind.MOVED)
     if look.wanted is not None and not overwrite:
         return Ruling(case=Case.CONFLICT, reason="another file is at its new output path")
-    if look.stored is not None:
+    if look.stored is not None and look.stored == past.output_bytes:
         reason = "done; copied to its new output path"
         return Ruling(case=Case.MOVE, reason=reason, event=EventKind.MOVED)
     return None

@@ -11,10 +11,11 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import assert_never
 
 from orchestrator.core.decide import Gate
 from orchestrator.core.outcome import Cause
-from orchestrator.core.retry import CAP_PAUSE_S, Backoff, doubt_pause_s
+from orchestrator.core.retry import CAP_PAUSE_S, Backoff, doubt_pause_s, heeded_s
 
 BUSY = Backoff(first_s=20.0, ceiling_s=120.0)
 """After 5003 or HTTP 429: 10 to 20 s at first, as the vendor advises."""
@@ -26,6 +27,7 @@ class Stop(StrEnum):
     """Why a run ends before every job rests."""
 
     CREDIT = "credit"  # the vendor says 4100: not enough credit
+    BUDGET = "budget"  # budget.credits or --max-credits does not cover the next job
     AUTH = "auth"  # the vendor refused the credentials
     GATEWAY = "gateway"  # something between us and the vendor's application refuses the path
     STREAK = "streak"  # stop_after failures in a row for one reason
@@ -80,7 +82,7 @@ class SubmitGate:
                 return self._pause(now + CAP_PAUSE_S * scale)
             case Cause.BUSY:
                 wait = BUSY.wait_s(self.setbacks + 1, rng) * scale
-                return self._setback(now + max(wait, retry_after_s or 0.0), probe=False)
+                return self._setback(now + max(wait, heeded_s(retry_after_s)), probe=False)
             case Cause.NEVER_SENT:
                 wait = UNREACHED.wait_s(self.setbacks + 1, rng) * scale
                 return self._setback(now + wait, probe=True)
@@ -90,6 +92,8 @@ class SubmitGate:
                 return doubtful._pause(now + pause)
             case Cause.CREDIT | Cause.AUTH | Cause.GATEWAY:
                 return replace(self, closed=True)
+            case _:
+                assert_never(cause)
 
     def probed(self, answered: bool, *, now: float, scale: float, rng: random.Random) -> SubmitGate:
         """The gate after the free question that a probe asks."""
@@ -126,13 +130,11 @@ class Breaker:
         retry_after_s: float | None = None,
     ) -> Breaker:
         """After a call without a usable answer. Failures seen while already open do not add up."""
-        if now < self.open_at and retry_after_s is None:
-            return self
+        asked_for = now + heeded_s(retry_after_s)
+        if now < self.open_at:
+            return replace(self, open_at=max(self.open_at, asked_for))
         wait = Backoff(first_s=2.0, ceiling_s=60.0).wait_s(self.failures + 1, rng) * scale
-        return Breaker(
-            open_at=max(self.open_at, now + max(wait, retry_after_s or 0.0)),
-            failures=self.failures + 1,
-        )
+        return Breaker(open_at=max(asked_for, now + wait), failures=self.failures + 1)
 
     def answered(self) -> Breaker:
         """After any answer: the host is there."""

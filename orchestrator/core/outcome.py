@@ -16,12 +16,12 @@ import math
 import re
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, assert_never
 
-from orchestrator.model import Answer, Failure, TaskId, Verdict
+from orchestrator.model import Answer, Failure, FileId, TaskId, Verdict
 
 
 class Cause(StrEnum):
@@ -179,6 +179,7 @@ class TaskView:
     ``reason`` is a machine word, ``message`` a sentence or the vendor's own words. ``url`` is
     the link to the video, as it came, with SUCCESS only. ``odd_status`` is a status word that
     nobody has documented (the fate is PENDING then). ``cost_credit`` >= 0, None if not told.
+    ``video`` and ``audio`` are the input file ids that the vendor shows, None where it shows none.
     """
 
     fate: TaskFate
@@ -188,12 +189,22 @@ class TaskView:
     odd_status: str | None = None
     cost_credit: float | None = None
     retry_after_s: float | None = None
+    video: FileId | None = None
+    audio: FileId | None = None
+
+    @property
+    def known(self) -> bool:
+        """The vendor knows the task as this account's own."""
+        return self.fate in _KNOWN
+
+
+_KNOWN = frozenset({TaskFate.PENDING, TaskFate.SUCCESS, TaskFate.NO_URL, TaskFate.FAILED})
 
 
 def judge_query(answer: Answer, task_id: TaskId | None = None) -> TaskView:
     """Judge the reply to a query; a reply about another task than ``task_id`` tells nothing."""
     if answer.ok:
-        return _task_view(answer.result, task_id)
+        return _with_inputs(_task_view(answer.result, task_id), answer.result)
     if answer.code == "4004":
         message = _sentence("the vendor does not know the task", answer)
         return TaskView(fate=TaskFate.UNKNOWN_TASK, reason="vendor:4004", message=message)
@@ -233,6 +244,15 @@ def _task_view(result: Any, task_id: TaskId | None) -> TaskView:
         return TaskView(fate=fate, reason=reason, message=message, url=url, cost_credit=cost)
     odd = None if word in _PENDING else word
     return TaskView(fate=TaskFate.PENDING, odd_status=odd, cost_credit=cost)
+
+
+def _with_inputs(view: TaskView, result: Any) -> TaskView:
+    if not isinstance(result, Mapping):
+        return view
+    video, audio = (_id_text(result.get(f"input{x}FileId")) for x in ("Video", "Audio"))
+    return replace(
+        view, video=FileId(video) if video else None, audio=FileId(audio) if audio else None
+    )
 
 
 def _nothing(reason: str, message: str) -> TaskView:

@@ -14,6 +14,15 @@ MAX_EXPONENT = 32
 """Beyond this the ceiling holds anyway; keeps ``2 ** n`` finite however often one retries."""
 
 
+LONGEST_RETRY_AFTER_S = 3600.0
+"""A server's wish is heeded up to this, so that a broken header cannot stop a night's work."""
+
+
+def heeded_s(retry_after_s: float | None) -> float:
+    """How much of a server's ``Retry-After`` (seconds, None without one) is heeded."""
+    return 0.0 if retry_after_s is None else min(max(retry_after_s, 0.0), LONGEST_RETRY_AFTER_S)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
     """Exponential waits with full-range jitter between half of a step and the step.
@@ -30,15 +39,11 @@ class Backoff:
     ) -> float:
         """Seconds to wait after ``failures`` (>= 1) failures in a row.
 
-        The server's ``retry_after_s`` wins when it is longer; it is capped at one hour, so that
-        a broken header cannot stop a night's work.
+        The server's ``retry_after_s`` wins when it is longer, up to LONGEST_RETRY_AFTER_S.
         """
         exponent = min(max(failures, 1) - 1, MAX_EXPONENT)
         step = min(self.first_s * 2.0**exponent, self.ceiling_s)
-        wait = step * rng.uniform(0.5, 1.0)
-        if retry_after_s is None:
-            return wait
-        return max(wait, min(retry_after_s, 3600.0))
+        return max(step * rng.uniform(0.5, 1.0), heeded_s(retry_after_s))
 
 
 DOUBT_PAUSES_S = (10.0, 60.0, 300.0, 1800.0)

@@ -26,6 +26,14 @@ _REVIVE: dict[E, S] = {
     E.REVISED: S.PENDING,
 }
 
+_STILL_RENDERING: dict[E, S] = {
+    E.TASK_SUCCEEDED: S.CANCELLED,
+    E.TASK_OVERDUE: S.CANCELLED,
+    E.TASK_FAILED: S.CANCELLED,
+    E.TASK_LOST: S.CANCELLED,
+}
+"""The vendor cannot be told of a cancellation: the task is watched until it frees its slot."""
+
 TRANSITIONS: Mapping[S, Mapping[E, S]] = MappingProxyType(
     {
         S.PENDING: {
@@ -68,7 +76,7 @@ TRANSITIONS: Mapping[S, Mapping[E, S]] = MappingProxyType(
         },
         S.DONE: {**_REVIVE, E.FILE_GONE: S.SUBMITTED, E.MOVED: S.DONE},
         S.FAILED: _REVIVE,
-        S.CANCELLED: _REVIVE,
+        S.CANCELLED: {**_REVIVE, **_STILL_RENDERING},
     }
 )
 """From state, by event, to state. A pair that is not here cannot happen."""

@@ -8,12 +8,13 @@ from orchestrator.core.outage import Stop
 from orchestrator.model import State
 
 _BY_STOP: tuple[tuple[Stop, int], ...] = (
-    (Stop.BUG, 1),
     (Stop.STORE, 9),
+    (Stop.BUG, 1),
     (Stop.AUTH, 8),
     (Stop.SIGINT, 130),
     (Stop.SIGTERM, 143),
     (Stop.CREDIT, 5),
+    (Stop.BUDGET, 5),
 )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from orchestrator.core.budget import Tariff
 from orchestrator.core.outage import Breaker
 from orchestrator.core.outcome import CallFate, CallVerdict, judge_call
+from orchestrator.engine.neighbours import lowest
 from orchestrator.engine.pace import Pacer
 from orchestrator.engine.ports import Ports
-from orchestrator.model import Answer, Settings
-from orchestrator.store.base import BatchRow, EngineStore, SlotRule
+from orchestrator.model import Answer, Job, Limits, RunKey, Settings
+from orchestrator.store.base import BatchRow, EngineStore, Purse, SlotRule
 
 DOUBT_HOLDS_SLOT_S = 600.0
 """A submit of unknown fate holds its slot this long (scaled); then 4007 is the guard."""
@@ -33,6 +35,10 @@ class Desk:
     """The shared things of one run.
 
     ``overwrite``: a file at the output path that this batch did not make may be replaced.
+    ``run``: the row of this run. ``run_credits``: what it may cost, None for no limit of its own.
+    ``clock_offset_s``: the vendor's clock minus ours, as its last answer showed it.
+    ``tariff``: what jobs cost, as far as known. ``notice_url``: the webhook's public address for
+    an attempt's token; None without a webhook. ``limits`` are the ones that hold now.
     """
 
     batch: BatchRow
@@ -40,10 +46,24 @@ class Desk:
     store: EngineStore
     ports: Ports
     pacer: Pacer
+    run: RunKey
+    run_credits: float | None = None
     overwrite: bool = False
+    limits: Limits = field(init=False)
+    clock_offset_s: float = 0.0
+    tariff: Tariff = field(default_factory=Tariff)
+    notice_url: Callable[[str], str] | None = None
     api: Host = field(default_factory=Host)
     objects: Host = field(default_factory=Host)
     cdn: Host = field(default_factory=Host)
+
+    def __post_init__(self) -> None:
+        self.limits = self.settings.limits
+
+    async def heed_neighbours(self) -> None:
+        """Where live runs of the account have different limits, the lowest holds."""
+        self.limits = lowest(self.settings.limits, await self.ports.neighbours())
+        self.pacer.set_rates(submit=self.limits.submit_rate, request=self.limits.request_rate)
 
     @property
     def scale(self) -> float:
@@ -54,7 +74,7 @@ class Desk:
     def slot_rule(self) -> SlotRule:
         """How the account's slots are counted."""
         return SlotRule(
-            in_flight=self.settings.limits.in_flight, doubt_hold_s=DOUBT_HOLDS_SLOT_S * self.scale
+            in_flight=self.limits.in_flight, doubt_hold_s=DOUBT_HOLDS_SLOT_S * self.scale
         )
 
     def now(self) -> float:
@@ -70,6 +90,7 @@ class Desk:
         await self.pacer.turn()
         answer = await call()
         verdict = judge_call(answer)
+        self.note_clock(answer)
         silent = verdict.fate is CallFate.RETRY
         self.note(self.api, silent=silent, retry_after_s=verdict.retry_after_s)
         return answer, verdict
@@ -85,6 +106,21 @@ class Desk:
             )
         else:
             host.breaker = host.breaker.answered()
+
+    def note_clock(self, answer: Answer) -> None:
+        """Learn how far the vendor's clock is from ours."""
+        if answer.server_time is not None:
+            self.clock_offset_s = answer.server_time - self.wall()
+
+    def purse(self, job: Job) -> Purse:
+        """What the submit of this job may cost."""
+        return Purse(
+            run=self.run,
+            expected=self.tariff.expected(job.spec, job.audio_s),
+            batch_limit=self.settings.budget_credits,
+            run_limit=self.run_credits,
+            clock_offset_s=self.clock_offset_s,
+        )
 
     async def until_open(self, host: Host) -> None:
         """Return when something may be sent to the host again."""

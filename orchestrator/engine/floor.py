@@ -16,6 +16,7 @@ from orchestrator.core.outage import Stop, SubmitGate
 from orchestrator.core.retry import FAILURES, Streak
 from orchestrator.engine.desk import Desk, Host
 from orchestrator.engine.progress import Level, Notice, Observer
+from orchestrator.engine.search import Search
 from orchestrator.engine.tally import Tally
 from orchestrator.engine.tasks import Tasks
 from orchestrator.engine.windows import Windows
@@ -25,7 +26,10 @@ T = TypeVar("T")
 
 
 class Floor:
-    """The shared state of one run. ``stop`` ends the run, ``wake`` has its loop look again."""
+    """The shared state of one run. ``stop`` ends the run, ``wake`` has its loop look again.
+
+    ``stale``: another process changed a job that this run watched; look which tasks there are.
+    """
 
     def __init__(
         self,
@@ -41,6 +45,7 @@ class Floor:
         self.tally = Tally(started=desk.now())
         self.gate = SubmitGate()
         self.draining = False
+        self.stale = False
         self.uploading: set[ContentHash] = set()
         self.promoting: set[JobKey] = set()
         self.unanswered: dict[JobKey, str] = {}
@@ -48,6 +53,7 @@ class Floor:
         self.polling: set[JobKey] = set()
         self.downloading: set[JobKey] = set()
         self.probing = False
+        self.search = Search()
         self.disk_full_until = 0.0
         self.shielded: set[asyncio.Task[Any]] = set()
         self._streaks: dict[EventKind, Streak] = {}
@@ -82,7 +88,7 @@ class Floor:
         """Checkpoint an event, then count and tell it. A cancelled caller does not tear it."""
         after = await self.shield(self.desk.store.move(job, event))
         self.tally.moved(job, after, event.kind, self.desk.now())
-        if event.kind in FAILURES:
+        if event.kind in FAILURES and after.state is not State.CANCELLED:
             self._failed(job, event)
         return after
 
@@ -114,6 +120,8 @@ class Floor:
                 self.watch_task(job, at_once=False)
             case State.RENDERED:
                 self.windows.put_rendered(job, link)
+            case State.IN_DOUBT:
+                self.search.doubt_arose(self.desk.now(), self.desk.scale)
             case _:
                 self.windows.drop_pending(job.key)
 

@@ -6,14 +6,14 @@ import fcntl
 import json
 import os
 import time
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from orchestrator.errors import BatchLocked, StoreError
 from orchestrator.store.base import Owner
-
 
 TRIES, TRY_AGAIN_S = 4, 0.05
 """A reader that looks who holds a batch takes the lock for a moment; that must stop no run."""
@@ -84,8 +84,10 @@ class FileLock:
 class BatchLock(FileLock):
     """One run for each batch. The owner is written into the file for people to read."""
 
-    def __init__(self, path: Path, owner: Owner, batch: str) -> None:
-        super().__init__(path, json.dumps(asdict(owner)))
+    def __init__(
+        self, path: Path, owner: Owner, batch: str, note: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(path, json.dumps({**asdict(owner), **(note or {})}))
         self._batch = batch
 
     def refusal(self) -> str:
@@ -116,8 +118,9 @@ class FolderLock(FileLock):
 def read_owner(path: Path) -> Owner | None:
     """The owner written into a lock file, None if there is none or it cannot be read."""
     try:
-        return Owner(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        note = json.loads(path.read_text())
+        return Owner(**{f.name: note[f.name] for f in fields(Owner)})
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 

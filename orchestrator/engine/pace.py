@@ -25,11 +25,11 @@ BLOCK_S = 0.1
 """Turns are reserved in blocks of about so many seconds, to spare the disk at high rates."""
 LATE_S = 0.01
 """A turn is let go when it passed by so long ago (or one interval, if that is shorter)."""
-LONGEST_LEAD = 6.0
-LEAD_DECAY = 0.25
-"""Bounds, in request intervals, of how far ahead a submit's request turn is reserved."""
-MOST_LET_GO = 4
-"""So many submit turns in a row are let go because they would be used late."""
+LONGEST_LEAD, LEAD_DECAY = 6.0, 0.25
+"""How far ahead a submit's request turn is reserved at most, in request intervals: it begins with
+one, grows by one with each submit turn that was let go, and falls back with each that was used."""
+CROWDED_LEAD = 3.0
+"""From here on two submit turns are reserved at once, so that a late one need not be let go."""
 EXACT_S = 1e-6
 """Times nearer than this are the same."""
 
@@ -44,10 +44,21 @@ class Recent:
     def __post_init__(self) -> None:
         self.times = deque(maxlen=self.rate.count)
 
+    def at(self, rate: Rate) -> Recent:
+        """The same sendings under another rate."""
+        other = Recent(rate)
+        other.times.extend(self.times)
+        return other
+
     def open_at(self) -> float:
         """The earliest time at which another sending keeps the limit."""
         full = len(self.times) == self.rate.count
         return self.times[0] + self.rate.per_s if full else 0.0
+
+    def evenly_at(self) -> float:
+        """The same, and a whole interval after the last: for sendings that may be late."""
+        last = self.times[-1] + self.rate.interval_s if self.times else 0.0
+        return max(last, self.open_at())
 
     def too_late(self, turn: float, now: float) -> bool:
         """Whether a turn passed by too long ago to be used."""
@@ -71,8 +82,7 @@ class Pacer:
         self._request, self._submit = Recent(request), Recent(submit)
         self._turns: deque[float] = deque()
         self._turns_end = 0.0
-        self._submit_turn: float | None = None
-        self._let_go = 0
+        self._submit_turns: deque[float] = deque()
         self._lead = 1.0
         self._submits: deque[asyncio.Future[None]] = deque()
         self._free: deque[asyncio.Future[None]] = deque()
@@ -87,6 +97,14 @@ class Pacer:
     async def submit_turn(self) -> None:
         """Return when one submit may be sent."""
         await self._wait(self._submits)
+
+    def set_rates(self, *, submit: Rate, request: Rate) -> None:
+        """From now on these rates hold; what was sent lately still counts."""
+        if request != self._request.rate:
+            self._request = self._request.at(request)
+            self._turns.clear()
+        if submit != self._submit.rate:
+            self._submit = self._submit.at(submit)
 
     async def close(self) -> None:
         """Stop handing out turns; whoever still waits is cancelled."""
@@ -107,8 +125,8 @@ class Pacer:
     async def _serve(self) -> None:
         try:
             while self._somebody_waits():
-                if self._submits and self._submit_turn is None:
-                    self._submit_turn = await self._next_submit_turn(self._next_turn_at())
+                if self._submits and not self._submit_turns:
+                    await self._reserve_submits(1, self._next_turn_at())
                     continue
                 wanted_at = self._wanted_at()
                 begin_at = wanted_at - self._lead_s()
@@ -134,8 +152,8 @@ class Pacer:
 
     def _submit_at(self) -> float:
         """The next submit goes at this time, or at the first request turn after it."""
-        turn = 0.0 if self._submit_turn is None else self._submit_turn
-        return max(turn, self._submit.open_at())
+        turn = self._submit_turns[0] if self._submit_turns else self._clock.monotonic()
+        return max(turn, self._submit.evenly_at())
 
     def _kept_for_submit(self) -> bool:
         """A submit is so near that a free call before it would make it late."""
@@ -167,11 +185,10 @@ class Pacer:
         at = max(turn, wanted_at, self._request.open_at())
         submit = self._submit_is_next(at) and await self._submit_may_go(at)
         if submit:
-            at = max(at, self._submit.open_at())
+            at = max(at, self._submit.evenly_at())
         await self._clock.sleep(at - self._clock.monotonic())
         waiter = self._pick(submit=submit)
         if waiter is None:
-            self._turns.appendleft(turn)
             return
         sent_at = self._clock.monotonic()
         self._request.times.append(sent_at)
@@ -193,31 +210,33 @@ class Pacer:
 
     def _submit_is_next(self, at: float) -> bool:
         turn_of_free = self._free_next and bool(self._free)
-        return bool(self._submits) and not turn_of_free and self._submit_at() <= at + EXACT_S
+        if not self._submits or not self._submit_turns or turn_of_free:
+            return False  # a submit that has just arrived has no turn reserved yet
+        return self._submit_at() <= at + EXACT_S
 
     async def _submit_may_go(self, at: float) -> bool:
         """Whether a submit may go at this time, though its turn may have passed by.
 
         A late one goes if the turn that follows directly is ours too: then it is near to nobody
-        else's. If not it is let go, but not for ever: a crowd must not keep us waiting.
+        else's. If not it is let go: the others may be as near as that.
         """
-        turn, self._submit_turn = self._submit_turn, None
-        if turn is not None and not self._submit.too_late(turn, at):
+        turns, rate = self._submit_turns, self._submit.rate
+        _forget_all_but_last(turns, at)
+        if len(turns) == 1 and self._submit.too_late(turns[0], at):
+            await self._reserve_submits(1 if self._lead < CROWDED_LEAD else 2, at)
+            _forget_all_but_last(turns, at)
+        turn = turns.popleft()
+        if not self._submit.too_late(turn, at):
             self._lead = max(1.0, self._lead - LEAD_DECAY)
             return True
-        following = await self._next_submit_turn(at)
-        if following <= at + EXACT_S:
+        if turns and turns[0] - turn <= rate.interval_s + EXACT_S:
             return True
-        self._submit_turn = following
         self._lead = min(self._lead + 1.0, LONGEST_LEAD)
-        directly = turn is not None and following - turn <= self._submit.rate.interval_s + EXACT_S
-        may_go = directly or self._let_go >= MOST_LET_GO
-        self._let_go = 0 if may_go else self._let_go + 1
-        return may_go
+        return False
 
-    async def _next_submit_turn(self, wanted_at: float) -> float:
-        (turn,) = await self._reserve("submit", self._submit.rate, 1, wanted_at)
-        return turn
+    async def _reserve_submits(self, count: int, wanted_at: float) -> None:
+        turns = await self._reserve("submit", self._submit.rate, count, wanted_at)
+        self._submit_turns.extend(turns)
 
     def _pick(self, *, submit: bool) -> asyncio.Future[None] | None:
         self._somebody_waits()
@@ -235,3 +254,9 @@ class Pacer:
                 waiter = queue.popleft()
                 if not waiter.done():
                     waiter.set_exception(error)
+
+
+def _forget_all_but_last(turns: deque[float], at: float) -> None:
+    """Of the turns that came up to this time only the last is of use."""
+    while len(turns) > 1 and turns[1] <= at + EXACT_S:
+        turns.popleft()

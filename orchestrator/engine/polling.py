@@ -8,7 +8,7 @@ from orchestrator.engine.floor import Floor
 from orchestrator.engine.progress import Level
 from orchestrator.engine.tasks import Watch, task_event
 from orchestrator.errors import StaleJob
-from orchestrator.model import Event, EventKind, Job, JobKey
+from orchestrator.model import Event, EventKind, Job, JobKey, State
 
 
 async def poll(key: JobKey, floor: Floor) -> None:
@@ -41,7 +41,8 @@ def _note_odd(watch: Watch, odd: str | None, floor: Floor) -> None:
 
 
 async def _moved(job: Job, event: Event, link: str | None, floor: Floor) -> None:
-    if event.kind is EventKind.TASK_FAILED and await _renders_left(job, floor):
+    rendering = job.state is State.SUBMITTED
+    if event.kind is EventKind.TASK_FAILED and rendering and await _renders_left(job, floor):
         event = Event(
             kind=EventKind.RENDER_AGAIN, at=event.at, reason=event.reason, message=event.message
         )
@@ -49,6 +50,7 @@ async def _moved(job: Job, event: Event, link: str | None, floor: Floor) -> None
         after = await floor.move(job, event)
     except StaleJob:
         floor.tasks.drop(job.key)
+        floor.stale = True
         return
     if event.kind is EventKind.TASK_OVERDUE:
         floor.tell(Level.PROBLEM, event.message, job)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,6 +47,12 @@ class Vendor(Protocol):
 
     async def query(self, task_id: TaskId) -> Answer:
         """GET /v1/video_avatar/task/query."""
+
+    async def credit_logs(
+        self, task_type: str | None, start: float, end: float, page_no: int = 1
+    ) -> Answer:
+        """GET /user/credit/logs, one page; times in Unix seconds on the vendor's clock.
+        ``result`` holds no keys."""
 
     async def put(self, url: str, source: Source) -> Answer:
         """PUT a local file to a presigned URL. Any 2xx: ``status`` says so.
@@ -113,7 +119,8 @@ class Ports:
     """All that the engine touches of the world.
 
     ``token``: makes an unguessable token for each attempt. ``boot_id``: the machine's boot, within
-    which monotonic times may be compared between processes.
+    which monotonic times may be compared between processes. ``neighbours``: the limits of the
+    account's other live runs on this machine.
     """
 
     clock: Clock
@@ -122,3 +129,4 @@ class Ports:
     random: random.Random
     token: Callable[[], str]
     boot_id: str
+    neighbours: Callable[[], Awaitable[Sequence[Mapping[str, Any]]]]

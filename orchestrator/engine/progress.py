@@ -32,10 +32,10 @@ class Notice:
 class Progress:
     """A snapshot of a run.
 
-    ``started_at`` and ``now`` are Unix seconds. ``counts`` are the selected jobs by state (states with none left out); ``total`` their sum.
-    ``done_here``, ``uploaded``, ``submitted``, ``downloaded`` count what this run did.
-    ``rate_per_h`` and ``eta_s`` are None until something was finished. ``waiting_for`` is a
-    phrase for what the run waits for ("2 of 2 slots rendering"), "" when it is busy.
+    ``started_at`` and ``now`` are Unix seconds. ``counts`` are the selected jobs by state (states
+    with none left out); ``total`` their sum. ``done_here``, ``uploaded``, ``submitted``,
+    ``downloaded`` count what this run did. ``rate_per_h`` and ``eta_s`` are None until something
+    was finished. ``waiting_for`` is a phrase for what the run waits for, "" when it is busy.
     """
 
     batch: str

@@ -19,18 +19,25 @@ from orchestrator.core.outage import Stop
 from orchestrator.engine.desk import Desk
 from orchestrator.engine.downloading import download
 from orchestrator.engine.floor import Floor
+from orchestrator.engine.ledger import learned_tariff, read_log
 from orchestrator.engine.polling import poll
 from orchestrator.engine.progress import Level, Observer, Progress
+from orchestrator.engine.reconcile import look
 from orchestrator.engine.snapshot import snapshot
 from orchestrator.engine.submitting import probe, submit
 from orchestrator.engine.uploading import promote, upload
-from orchestrator.errors import StoreError
+from orchestrator.errors import StaleJob, StoreError
+from orchestrator.model import State, TaskId
 
 DRAIN_S = 30.0
 """How long a run that was asked to end waits for replies and running transfers."""
+LOOK_AROUND_S = 5.0
+"""How often the loop looks what other processes did."""
 LAST_WRITES_S = 10.0
 """How long the end of a run waits for checkpoints that are being written."""
-REFRESH_S = 300.0
+LOG_PATIENCE_S, LOG_SLACK_S = 20.0, 60.0
+"""The end of a run waits so long for the credit log, and reads it from a bit before its start."""
+REFRESH_S = 5.0
 """The loop looks again at least this often, whatever it waits for."""
 
 
@@ -55,6 +62,7 @@ class Engine:
         self._hands: set[asyncio.Task[None]] = set()
         self._stops: list[Stop] = []
         self._draining = False
+        self._look_around_at = 0.0
         self._drain_until: float | None = None
         self._error: BaseException | None = None
         self._observer = observer
@@ -66,6 +74,7 @@ class Engine:
             await self._begin()
             self._observer.watch(self)
             await self._loop()
+            await self._settle_accounts()
         except StoreError as error:
             self._fail(error)
         finally:
@@ -82,21 +91,59 @@ class Engine:
     async def _begin(self) -> None:
         desk = self._desk
         self._floor.tally.begin(await desk.store.startable(desk.batch.key))
-        for job in await desk.store.submitted(desk.batch.key):
-            self._floor.watch_task(job, at_once=True)
+        self._floor.stale = True
+        await self._look_around()
+        desk.tariff = await learned_tariff(desk.store, desk.batch.account)
 
     async def _loop(self) -> None:
         while True:
             self._event.clear()
+            await self._look_around()
             decision = decide(await self._facts())
             if decision.rest or self._out_of_time():
                 return
             self._act(decision)
             await self._sleep(decision.wake_at)
 
+    async def _look_around(self) -> None:
+        """Every few seconds: what other processes did. Operators may retry, cancel and settle
+        jobs while this run works; other runs may have lower limits."""
+        if self._desk.now() < self._look_around_at and not self._floor.stale:
+            return
+        self._look_around_at = self._desk.now() + LOOK_AROUND_S
+        await self._desk.heed_neighbours()
+        await self._find_tasks()
+        self._floor.windows.look_again()
+
+    async def _find_tasks(self) -> None:
+        """Watch the tasks of jobs that somebody else put into `submitted`."""
+        desk, floor = self._desk, self._floor
+        counts = await desk.store.counts(desk.batch.key)
+        floor.search.open = max(
+            floor.search.open, counts.get(State.IN_DOUBT, 0) - len(floor.search.held)
+        )
+        if not floor.stale and counts.get(State.SUBMITTED, 0) <= len(floor.tasks.watches):
+            return
+        floor.stale = False
+        for job in await desk.store.submitted(desk.batch.key):
+            if job.key not in floor.tasks.watches and job.key not in floor.unanswered:
+                floor.watch_task(job, at_once=True)
+
+    async def _settle_accounts(self) -> None:
+        """What did it cost? One look at the credit log, if this run made tasks and may ask."""
+        desk = self._desk
+        if self._draining or not self._floor.tally.submitted:
+            return
+        since = desk.wall() - (desk.now() - self._floor.tally.started) - LOG_SLACK_S
+        try:
+            async with asyncio.timeout(LOG_PATIENCE_S):
+                await read_log(desk, since + desk.clock_offset_s)
+        except TimeoutError:
+            self._floor.tell(Level.INFO, "the credit log did not answer; costs follow later")
+
     async def _facts(self) -> Facts:
         floor, desk = self._floor, self._desk
-        limits = desk.settings.limits
+        limits = desk.limits
         await floor.windows.refill()
         used = await desk.store.slots_used(desk.batch.account, desk.slot_rule, desk.wall())
         per_s = limits.request_rate.count / limits.request_rate.per_s
@@ -109,6 +156,9 @@ class Engine:
             rendered=tuple(floor.windows.rendered),
             live_tasks=floor.tasks.live(),
             next_poll_at=floor.tasks.schedule.next_due(),
+            doubts=floor.search.open,
+            next_look_at=floor.search.next_at,
+            looking=floor.search.looking,
             slots_free=limits.in_flight - used,
             look_ahead=min(256, limits.in_flight + 16),
             uploading=floor.uploading,
@@ -136,6 +186,9 @@ class Engine:
             self._start(download(floor.windows.begin(key), floor))
         for key in decision.submits:
             self._start(submit(floor.windows.begin(key), floor))
+        if decision.look:
+            floor.search.looking = True
+            self._start(look(floor))
         if decision.probe:
             self._start(probe(floor))
         for key in decision.promotes:
@@ -150,7 +203,11 @@ class Engine:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._hands.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, StaleJob):
+            self._floor.stale = True
+            self._floor.tell(Level.INFO, f"changed by somebody else meanwhile: {error}")
+        elif error is not None:
             self._fail(error)
         self.wake()
 
@@ -163,6 +220,19 @@ class Engine:
             await self._event.wait()
         finally:
             cancel()
+
+    async def hear(self, token: str, task_id: TaskId) -> bool:
+        """A webhook named a task with an attempt's token: a hint to ask now, and no more.
+
+        False if no attempt of the account has that token.
+        """
+        desk, floor = self._desk, self._floor
+        if not await desk.store.notice(desk.batch.account, token, task_id, desk.wall()):
+            return False
+        floor.tasks.hint(task_id, desk.now())
+        floor.search.hint(desk.now())
+        self.wake()
+        return True
 
     def wake(self) -> None:
         """Have the loop look again."""

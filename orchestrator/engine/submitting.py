@@ -7,7 +7,7 @@ run takes for what it is: a job in doubt.
 
 from __future__ import annotations
 
-from orchestrator.core.outage import STOPS
+from orchestrator.core.outage import STOPS, Stop
 from orchestrator.core.outcome import CallFate, Cause, SubmitOutcome, judge_submit
 from orchestrator.engine.floor import Floor
 from orchestrator.engine.progress import Level
@@ -77,7 +77,14 @@ async def _claim(job: Job, floor: Floor) -> Claim | None:
         _put_back(job, floor)
         return None
     claim = await floor.shield(
-        desk.store.claim(desk.batch.account, job, desk.slot_rule, desk.ports.token(), desk.wall())
+        desk.store.claim(
+            desk.batch.account,
+            job,
+            desk.slot_rule,
+            desk.ports.token(),
+            desk.wall(),
+            desk.purse(job),
+        )
     )
     if claim.refusal is None and claim.job is not None:
         floor.tally.moved(job, claim.job, EventKind.SUBMIT_INTENT, desk.now())
@@ -96,6 +103,14 @@ async def _not_claimed(job: Job, claim: Claim, floor: Floor) -> None:
         case ClaimRefusal.FILES if claim.job is not None:
             floor.tally.moved(job, claim.job, EventKind.FILES_EXPIRED, floor.desk.now())
             await floor.file(claim.job)
+        case ClaimRefusal.BUDGET:
+            _put_back(job, floor)
+            expected = floor.desk.purse(job).expected
+            floor.stop(
+                Stop.BUDGET,
+                f"the budget does not cover job {job.job_id} (expected to cost {expected:g} "
+                "credits): nothing more is submitted, what is under way is finished",
+            )
         case ClaimRefusal.SLOTS:
             await floor.desk.ports.clock.sleep(SLOTS_PAUSE_S * floor.desk.scale)
             _put_back(job, floor)
@@ -104,8 +119,11 @@ async def _not_claimed(job: Job, claim: Claim, floor: Floor) -> None:
 
 
 async def _send(job: Job, attempt: Attempt, floor: Floor) -> None:
-    body = wire.submit_body(job.spec, file_ids(job, attempt), None)
-    answer = await floor.desk.ports.vendor.submit(body)
+    desk = floor.desk
+    notice_url = None if desk.notice_url is None else desk.notice_url(attempt.token)
+    body = wire.submit_body(job.spec, file_ids(job, attempt), notice_url)
+    answer = await desk.ports.vendor.submit(body)
+    desk.note_clock(answer)
     await floor.shield(_judged(job, judge_submit(answer), floor))
 
 

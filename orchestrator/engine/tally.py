@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.model import TERMINAL, EventKind, Job, State
+from orchestrator.model import TERMINAL, EventKind, Job, JobKey, State
 
 RATE_WINDOW_S = 900.0
 """The rate is measured over at most the last quarter of an hour."""
@@ -22,12 +22,17 @@ class Tally:
     submitted: int = 0
     downloaded: int = 0
     done_here: int = 0
-    overdue: int = 0
+    _overdue: set[JobKey] = field(default_factory=set)
     _ends: deque[float] = field(default_factory=lambda: deque(maxlen=2000))
 
     def begin(self, counts: Mapping[State, int]) -> None:
         """Start from the store's counts."""
         self.counts = Counter(counts)
+
+    @property
+    def overdue(self) -> int:
+        """Selected jobs whose task is overdue, as far as this run has seen it."""
+        return len(self._overdue)
 
     def moved(self, before: Job, after: Job, kind: EventKind, now: float) -> None:
         """A job went from one state to another."""
@@ -35,12 +40,12 @@ class Tally:
             self.submitted += 1
         if kind is EventKind.DOWNLOADED:
             self.downloaded += 1
-        if kind is EventKind.TASK_OVERDUE:
-            self.overdue += 1
-        elif before.overdue and after.state is not State.SUBMITTED:
-            self.overdue -= 1
         if not before.selected or before.orphan:
             return
+        if after.overdue and after.state is State.SUBMITTED:
+            self._overdue.add(after.key)
+        else:
+            self._overdue.discard(after.key)
         self.counts[before.state] -= 1
         self.counts[after.state] += 1
         if after.state in TERMINAL and before.state not in TERMINAL:
@@ -52,7 +57,9 @@ class Tally:
         recent = [at for at in self._ends if at > now - RATE_WINDOW_S]
         if len(recent) < 2:
             return None
-        span = now - max(self.started, now - RATE_WINDOW_S)
+        forgotten = len(self._ends) == self._ends.maxlen
+        since = recent[0] if forgotten else max(self.started, now - RATE_WINDOW_S)
+        span = now - since
         return len(recent) / span if span > 0 else None
 
     def remaining(self) -> int:

@@ -7,14 +7,19 @@ from dataclasses import dataclass
 
 from orchestrator.core.outcome import TaskFate, TaskView
 from orchestrator.core.polling import OVERDUE_WAIT_S, PollSchedule, untaught_wait_s
-from orchestrator.model import Event, EventKind, Job, JobKey, Settings
+from orchestrator.model import Event, EventKind, Job, JobKey, Settings, TaskId
 
 LOST_AFTER = 4
 """A task that the vendor does not know is asked about so often before it counts as lost."""
 LOST_WAIT_S = 10.0
 """Seconds between those questions (scaled): the vendor may be behind itself after a submit."""
+SILENT_QUESTIONS = 3
+"""So many unanswered questions past its deadline make a task overdue too."""
 NO_URL_AFTER = 5
 """A success without a video is asked about so often before the job fails."""
+
+UNINFORMED = frozenset({TaskFate.NO_INFORMATION, TaskFate.BUSY, TaskFate.AUTH})
+"""Answers that say nothing of the task, and so change nothing that is known of it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,6 +42,7 @@ class Tasks:
         self._scale = settings.limits.scale
         self.schedule = PollSchedule()
         self.watches: dict[JobKey, Watch] = {}
+        self._keys: dict[TaskId, JobKey] = {}
         self._overdue: set[JobKey] = set()
         self._unasked: set[JobKey] = set()
 
@@ -49,12 +55,16 @@ class Tasks:
         if job.overdue:
             self._overdue.add(job.key)
             self._unasked.add(job.key)
+        if job.task_id is not None:
+            self._keys[job.task_id] = job.key
         first = untaught_wait_s(0, self._settings.limits.poll_interval_s, self._random)
         self.schedule.put(job.key, now if at_once else now + first)
 
     def drop(self, key: JobKey) -> None:
         """The task has ended."""
-        self.watches.pop(key, None)
+        watch = self.watches.pop(key, None)
+        if watch is not None and watch.job.task_id is not None:
+            self._keys.pop(watch.job.task_id, None)
         self.schedule.drop(key)
         self._overdue.discard(key)
         self._unasked.discard(key)
@@ -63,6 +73,12 @@ class Tasks:
         """The task holds no slot any more, and is asked about rarely."""
         self.watches[job.key].job = job
         self._overdue.add(job.key)
+
+    def hint(self, task_id: TaskId, now: float) -> None:
+        """Somebody says that this task has ended: ask now. Unknown tasks are nobody's business."""
+        key = self._keys.get(task_id)
+        if key is not None and key in self.schedule:
+            self.schedule.put(key, now)
 
     def again(self, key: JobKey, now: float) -> None:
         """Plan the next question about a task that has not ended."""
@@ -93,8 +109,9 @@ def task_event(watch: Watch, view: TaskView, *, now: float, wall: float) -> Even
 
     Counts in ``watch`` how often the vendor did not know the task or named no video.
     """
-    watch.unknown = watch.unknown + 1 if view.fate is TaskFate.UNKNOWN_TASK else 0
-    watch.no_url = watch.no_url + 1 if view.fate is TaskFate.NO_URL else 0
+    if view.fate not in UNINFORMED:
+        watch.unknown = watch.unknown + 1 if view.fate is TaskFate.UNKNOWN_TASK else 0
+        watch.no_url = watch.no_url + 1 if view.fate is TaskFate.NO_URL else 0
     data = {} if view.cost_credit is None else {"credits": view.cost_credit}
     match view.fate:
         case TaskFate.SUCCESS:
@@ -108,8 +125,15 @@ def task_event(watch: Watch, view: TaskView, *, now: float, wall: float) -> Even
         case TaskFate.NO_URL if watch.no_url >= NO_URL_AFTER:
             message = f"{view.message} (asked {watch.no_url} times)"
             return Event(kind=EventKind.TASK_LOST, at=wall, reason="task:no_url", message=message)
-        case _ if now >= watch.deadline and not watch.job.overdue:
+        case _ if _is_overdue(watch, view, now):
             message = "not finished by task_deadline; it holds no slot and is asked about rarely"
             return Event(kind=EventKind.TASK_OVERDUE, at=wall, reason="overdue", message=message)
         case _:
             return None
+
+
+def _is_overdue(watch: Watch, view: TaskView, now: float) -> bool:
+    """Past its deadline, and the vendor says so itself or has said nothing several times."""
+    if watch.job.overdue or now < watch.deadline:
+        return False
+    return view.fate not in UNINFORMED or watch.asked >= SILENT_QUESTIONS

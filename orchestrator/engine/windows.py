@@ -28,11 +28,17 @@ class Windows:
         self._missing: dict[JobKey, tuple[ContentHash, ...]] = {}
         self._more = {"pending": True, "ready": True, "rendered": True}
         self._busy: set[JobKey] = set()
+        self._moved: set[JobKey] = set()
         self._pending_view: list[Waiting] | None = None
         self._ready_view: list[Ready] | None = None
 
+    def look_again(self) -> None:
+        """The store may hold more than was thought: somebody else may have put it there."""
+        self._more = dict.fromkeys(self._more, True)
+
     async def refill(self) -> None:
-        """Load what ran dry."""
+        """Load what ran dry. Jobs that move while a window is being read are left out of it."""
+        self._moved.clear()
         if not self.ready and self._more["ready"]:
             self._take("ready", self.ready, await self._store.ready(self._batch.key, SIZE))
             self._ready_view = None
@@ -45,7 +51,10 @@ class Windows:
 
     def _take(self, name: str, window: dict[JobKey, Job], jobs: Sequence[Job]) -> None:
         self._more[name] = len(jobs) >= SIZE
-        window.update((job.key, job) for job in jobs if job.key not in self._busy)
+        window.update((job.key, job) for job in jobs if self._is_free(job.key))
+
+    def _is_free(self, key: JobKey) -> bool:
+        return key not in self._busy and key not in self._moved
 
     async def _look_up(self, jobs: Iterable[Job]) -> None:
         """Find out which assets of these jobs still lack a file id."""
@@ -84,6 +93,7 @@ class Windows:
     def end(self, key: JobKey) -> None:
         """The stage is through with the job."""
         self._busy.discard(key)
+        self._moved.add(key)
 
     def put_ready(self, job: Job) -> None:
         """A job became ready."""

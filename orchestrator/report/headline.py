@@ -9,6 +9,7 @@ from orchestrator.model import State
 
 _STOP_WORDS: Mapping[Stop, str] = {
     Stop.CREDIT: "stopped: the vendor says there is not enough credit",
+    Stop.BUDGET: "stopped: the budget does not cover the next job",
     Stop.AUTH: "stopped: the vendor refused the credentials",
     Stop.GATEWAY: "stopped: the vendor's address turned the request away",
     Stop.STREAK: "stopped: too many failures in a row for one reason",
@@ -61,18 +62,27 @@ def _rest(counts: Mapping[State, int], overdue: int) -> list[str]:
 
 
 def next_steps(
-    batch: str, counts: Mapping[State, int], *, overdue: int, again: str, stops: Collection[Stop]
+    batch: str,
+    counts: Mapping[State, int],
+    *,
+    overdue: int,
+    again: str,
+    stops: Collection[Stop],
+    flags: str = "",
 ) -> tuple[str, ...]:
-    """Commands to type next, each with what it does. ``again`` is the run command as it was."""
+    """Commands to type next, each with what it does.
+
+    ``again`` is the run command as it was; ``flags`` (" --state DIR" or "") goes with the others.
+    """
     steps = []
     if any(counts.get(state, 0) for state in _LEFT):
         why = "asks about the overdue tasks again" if overdue else "goes on where this run stopped"
         steps.append(f"{again}    # {why}")
     if counts.get(State.FAILED, 0):
-        steps.append(f"orchestrator jobs {batch} --in failed    # shows why they failed")
+        steps.append(f"orchestrator jobs {batch} --in failed{flags}    # shows why they failed")
         steps.append(f"{again} --retry-failed    # tries the failed jobs again")
     if counts.get(State.IN_DOUBT, 0) or counts.get(State.SUBMITTING, 0):
-        steps.append(f"orchestrator jobs {batch} --in in_doubt    # shows the jobs in doubt")
+        steps.append(f"orchestrator jobs {batch} --in in_doubt{flags}    # shows the jobs in doubt")
     if Stop.AUTH in stops:
         steps.insert(0, "check TOPVIEW_API_KEY and TOPVIEW_UID")
     return tuple(steps)

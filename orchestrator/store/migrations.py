@@ -78,15 +78,22 @@ _TABLES_1 = (
         UNIQUE (batch, job_id)
     ) STRICT""",
     # `slot` says what an attempt holds: NULL is nothing. An attempt of unknown fate ('doubt')
-    # holds a slot for a time that the caller names.
+    # holds a slot for a time that the caller names. `cost` is what it counts for in a budget.
+    # `rendered` stays 1 when a task that once delivered is asked about again and is gone.
     """CREATE TABLE attempts (
         key INTEGER PRIMARY KEY,
         job INTEGER NOT NULL REFERENCES jobs (key),
         account INTEGER NOT NULL REFERENCES accounts (key),
+        batch INTEGER NOT NULL REFERENCES batches (key),
+        run INTEGER REFERENCES runs (key),
         number INTEGER NOT NULL,
         revision TEXT NOT NULL,
         token TEXT NOT NULL,
         started_at REAL NOT NULL,
+        clock_offset_s REAL NOT NULL DEFAULT 0,
+        kind TEXT NOT NULL,
+        units REAL NOT NULL,
+        expected REAL NOT NULL,
         video_file_id TEXT,
         image_file_id TEXT,
         audio_file_id TEXT,
@@ -96,6 +103,7 @@ _TABLES_1 = (
         accepted_at REAL,
         ended_at REAL,
         ended_as TEXT,
+        rendered INTEGER NOT NULL DEFAULT 0 CHECK (rendered IN (0, 1)),
         reopened_at REAL,
         overdue INTEGER NOT NULL DEFAULT 0 CHECK (overdue IN (0, 1)),
         credits REAL,
@@ -107,6 +115,15 @@ _TABLES_1 = (
                 WHEN verdict IS NULL THEN 'sending'
                 WHEN verdict = 'accepted' THEN 'task'
                 WHEN verdict = 'unknown' THEN 'doubt'
+            END
+        ) VIRTUAL,
+        cost REAL GENERATED ALWAYS AS (
+            CASE
+                WHEN credits IS NOT NULL THEN credits
+                WHEN verdict IN ('refused', 'never_sent') THEN 0.0
+                WHEN rendered = 0 AND ended_as IN ('task_failed', 'task_lost', 'render_again')
+                    THEN 0.0
+                ELSE expected
             END
         ) VIRTUAL,
         UNIQUE (job, number)
@@ -163,6 +180,34 @@ _TABLES_1 = (
         next_at REAL NOT NULL,
         PRIMARY KEY (account, kind)
     ) STRICT, WITHOUT ROWID""",
+    # The account's credit log; `charged_at` is on the vendor's clock.
+    """CREATE TABLE charges (
+        account INTEGER NOT NULL REFERENCES accounts (key),
+        task_id TEXT NOT NULL,
+        credits REAL NOT NULL,
+        charged_at REAL NOT NULL,
+        PRIMARY KEY (account, task_id)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE strangers (
+        account INTEGER NOT NULL REFERENCES accounts (key),
+        task_id TEXT NOT NULL,
+        charged_at REAL NOT NULL,
+        video_file_id TEXT,
+        audio_file_id TEXT,
+        PRIMARY KEY (account, task_id)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE notices (
+        attempt INTEGER NOT NULL REFERENCES attempts (key),
+        task_id TEXT NOT NULL,
+        heard_at REAL NOT NULL,
+        PRIMARY KEY (attempt, task_id)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE facts (
+        account INTEGER NOT NULL REFERENCES accounts (key),
+        key TEXT NOT NULL,
+        value ANY NOT NULL,
+        PRIMARY KEY (account, key)
+    ) STRICT, WITHOUT ROWID""",
 )
 
 _INDEXES_1 = (
@@ -173,6 +218,17 @@ _INDEXES_1 = (
         WHERE task_id IS NOT NULL""",
     """CREATE INDEX attempts_slot ON attempts (account, slot, started_at)
         WHERE slot IS NOT NULL""",
+    "CREATE INDEX attempts_token ON attempts (account, token)",
+    """CREATE INDEX attempts_open ON attempts (account, started_at)
+        WHERE task_id IS NULL AND coalesce(verdict, 'unknown') = 'unknown'""",
+    # It holds all that `cost` is made from: SQLite does not sum a generated column from an index
+    # alone, and a budget is checked with every claim.
+    """CREATE INDEX attempts_spent ON attempts
+        (batch, run, credits, verdict, rendered, ended_as, expected)""",
+    """CREATE INDEX attempts_charged ON attempts (account, kind, units, credits)
+        WHERE credits > 0""",
+    "CREATE INDEX charges_time ON charges (account, charged_at)",
+    "CREATE INDEX strangers_time ON strangers (account, charged_at)",
     "CREATE INDEX events_job ON events (job, key)",
     "CREATE INDEX runs_batch ON runs (batch, key)",
 )
@@ -191,7 +247,9 @@ _COUNTS = ",\n        ".join(
 _VIEWS_1 = (
     f"""CREATE VIEW v_jobs AS
     SELECT b.name AS batch, j.job_id AS job, j.state, a.task_id, j.output, j.output_bytes,
-        j.attempts, j.credits, j.reason, j.message, coalesce(a.overdue, 0) AS overdue,
+        j.attempts, j.credits,
+        (SELECT sum(c.cost) FROM attempts AS c WHERE c.job = j.key) AS cost,
+        j.reason, j.message, coalesce(a.overdue, 0) AS overdue,
         j.orphan, j.selected, j.priority, j.tags, j.position,
         substr(j.revision, 1, 8) AS revision,
         {_iso("j.created_at")}, {_iso("j.updated_at")}, b.key AS batch_key, j.key AS job_key
@@ -200,11 +258,12 @@ _VIEWS_1 = (
     LEFT JOIN attempts AS a ON a.key = j.attempt""",
     f"""CREATE VIEW v_attempts AS
     SELECT b.name AS batch, j.job_id AS job, a.number, a.verdict, a.task_id, a.ended_as, a.slot,
-        a.overdue, a.credits, a.reason, a.message,
+        a.overdue, a.credits, a.expected, a.cost, a.kind, a.units, a.reason, a.message,
         {_iso("a.started_at")}, {_iso("a.answered_at")}, {_iso("a.accepted_at")},
         {_iso("a.ended_at")}, {_iso("a.reopened_at")},
         a.video_file_id, a.image_file_id, a.audio_file_id,
-        substr(a.revision, 1, 8) AS revision, b.key AS batch_key, j.key AS job_key
+        substr(a.revision, 1, 8) AS revision, a.clock_offset_s, a.run,
+        b.key AS batch_key, j.key AS job_key
     FROM attempts AS a
     JOIN jobs AS j ON j.key = a.job
     JOIN batches AS b ON b.key = j.batch""",
@@ -216,6 +275,15 @@ _VIEWS_1 = (
     JOIN jobs AS j ON j.key = e.job
     JOIN batches AS b ON b.key = j.batch
     LEFT JOIN attempts AS a ON a.key = e.attempt""",
+    f"""CREATE VIEW v_charges AS
+    SELECT {_iso("c.charged_at")}, c.task_id, c.credits, b.name AS batch, j.job_id AS job,
+        a.number AS attempt, s.video_file_id, s.audio_file_id, c.account,
+        b.key AS batch_key, j.key AS job_key
+    FROM charges AS c
+    LEFT JOIN attempts AS a ON a.account = c.account AND a.task_id = c.task_id
+    LEFT JOIN jobs AS j ON j.key = a.job
+    LEFT JOIN batches AS b ON b.key = j.batch
+    LEFT JOIN strangers AS s ON s.account = c.account AND s.task_id = c.task_id""",
     f"""CREATE VIEW v_batches AS
     SELECT b.name AS batch, count(j.key) AS jobs,
         {_COUNTS},

@@ -12,25 +12,19 @@ from orchestrator.core.state import TASK_ENDED, VERDICT_OF, next_state
 from orchestrator.errors import OrchestratorError, StaleJob, TaskOwned
 from orchestrator.model import (
     PAID_FOR,
-    AccountKey,
-    Attempt,
     AttemptKey,
-    AvatarKind,
-    ContentHash,
     Event,
     EventKind,
-    FileId,
     Job,
     JobKey,
     State,
     Verdict,
 )
-from orchestrator.store import queries, rows
-from orchestrator.store.base import Claim, ClaimRefusal, SlotRule
+from orchestrator.store import charges, queries, rows
 
-_KEEPS_REASON = frozenset({EventKind.TASK_OVERDUE, EventKind.MOVED})
-"""Without words of their own, these leave the job's reason; all others clear it."""
 _REOPENS = frozenset({EventKind.RETRY_POLL, EventKind.FILE_GONE})
+_REPLACES = frozenset({EventKind.SUBMIT_INTENT, EventKind.REVISED})
+"""After these the job has another attempt, or none."""
 _KEEPS_BYTES = frozenset({State.DONE})
 
 
@@ -53,7 +47,7 @@ def move(conn: sqlite3.Connection, job: Job, event: Event) -> Job | Orchestrator
     clash = _task_clash(conn, job, event)
     if clash is not None:
         return clash
-    moved = _apply(conn, job, event)
+    moved = apply(conn, job, event)
     if moved is None:
         return _stale(conn, job, event)
     if moved.revised and moved.state not in PAID_FOR:
@@ -61,45 +55,19 @@ def move(conn: sqlite3.Connection, job: Job, event: Event) -> Job | Orchestrator
     return moved
 
 
-def claim(
-    conn: sqlite3.Connection,
-    account: AccountKey,
-    job: Job,
-    rule: SlotRule,
-    token: str,
-    now: float,
-) -> Claim:
-    """Begin an attempt; see :meth:`orchestrator.store.base.EngineStore.claim`."""
-    current = load_job(conn, job.key)
-    if current is None or current.version != job.version or current.state is not State.READY:
-        return Claim(refusal=ClaimRefusal.MOVED)
-    if slots_used(conn, account, rule, now) >= rule.in_flight:
-        return Claim(refusal=ClaimRefusal.SLOTS, job=current)
-    files = _file_ids(conn, account, current.hashes)
-    if files is None:
-        return Claim(refusal=ClaimRefusal.FILES, job=_send_back(conn, current, now))
-    attempt = _begin_attempt(conn, account, current, files, token, now)
-    intent = Event(kind=EventKind.SUBMIT_INTENT, at=now)
-    claimed = _require(_apply(conn, current, intent, begun=attempt.key))
-    return Claim(refusal=None, job=claimed, attempt=attempt)
-
-
-def slots_used(conn: sqlite3.Connection, account: AccountKey, rule: SlotRule, now: float) -> int:
-    """Slots of the account that are held at ``now``."""
-    row = conn.execute(queries.SLOTS, (account, now - rule.doubt_hold_s)).fetchone()
-    return int(row[0])
-
-
-def _require(job: Job | None) -> Job:
+def require(job: Job | None) -> Job:
     """The job of a change that cannot have been stale: its version was read just before."""
     assert job is not None, "the job changed inside our own transaction"
     return job
 
 
-def _apply(
+def apply(
     conn: sqlite3.Connection, job: Job, event: Event, *, begun: AttemptKey | None = None
 ) -> Job | None:
-    """Write the change and its event; None: the version is another, nothing was written."""
+    """Write the change and its event; None: the version is another, nothing was written.
+
+    ``begun``: the attempt that the event begins.
+    """
     after = next_state(job.state, event.kind, job=job.job_id)
     if event.kind is EventKind.REVISED:
         changed = _write_revision(conn, job, event, after)
@@ -111,7 +79,9 @@ def _apply(
     if attempt is not None and begun is None:
         _mark_attempt(conn, attempt, event)
     if "credits" in event.data:
-        _note_credits(conn, job.key, attempt, event)
+        charges.note_statement(conn, job.key, attempt, event.data["credits"])
+    if event.kind in _REPLACES and job.attempt is not None:
+        _let_go(conn, job.attempt)
     _add_event(conn, job, event, after, attempt)
     return load_job(conn, job.key)
 
@@ -130,7 +100,7 @@ def _write_revision(conn: sqlite3.Connection, job: Job, event: Event, after: Sta
 def _write_advance(
     conn: sqlite3.Connection, job: Job, event: Event, after: State, begun: AttemptKey | None
 ) -> bool:
-    reason, message = _words(job, event)
+    reason, message = _words(job, event, after)
     measured = event.data.get("bytes")
     values = {
         "key": job.key,
@@ -151,10 +121,11 @@ def _write_advance(
     return conn.execute(queries.ADVANCE, values).rowcount == 1
 
 
-def _words(job: Job, event: Event) -> tuple[str, str]:
+def _words(job: Job, event: Event, after: State) -> tuple[str, str]:
+    """Without words of its own, an event that leaves the job in its state leaves the reason."""
     if event.reason or event.message:
         return event.reason, event.message
-    if event.kind in _KEEPS_REASON:
+    if after is job.state:
         return job.reason, job.message
     return "", ""
 
@@ -175,11 +146,21 @@ def _mark_attempt(conn: sqlite3.Connection, attempt: AttemptKey, event: Event) -
 
 
 def _own_task(conn: sqlite3.Connection, attempt: AttemptKey, event: Event) -> None:
-    """Give the event's task to the attempt, and note an acceptance."""
+    """Give the event's task to the attempt with what it cost, and note an acceptance."""
     if event.task_id is not None:
         conn.execute(queries.OWN_TASK, (event.task_id, attempt))
+        charges.note_task(conn, attempt)
     if VERDICT_OF.get(event.kind) is Verdict.ACCEPTED:
         conn.execute(queries.ACCEPT, _answer(attempt, event))
+
+
+def _let_go(conn: sqlite3.Connection, attempt: AttemptKey) -> None:
+    """If the job has another attempt now, nobody asks about this one's task any more.
+
+    It counts as overdue, so that it does not hold a slot for ever; the vendor's own cap (4007)
+    is the guard then.
+    """
+    conn.execute(queries.LET_GO, {"key": attempt})
 
 
 def _answer(attempt: AttemptKey, event: Event) -> dict[str, object]:
@@ -189,16 +170,6 @@ def _answer(attempt: AttemptKey, event: Event) -> dict[str, object]:
         "reason": event.reason,
         "message": event.message,
     }
-
-
-def _note_credits(
-    conn: sqlite3.Connection, job: JobKey, attempt: AttemptKey | None, event: Event
-) -> None:
-    """The attempt's price; the job's is the sum over its attempts."""
-    price = event.data["credits"]
-    if attempt is not None:
-        conn.execute(queries.ATTEMPT_CREDITS, (price, attempt))
-    conn.execute(queries.JOB_CREDITS, (price, job))
 
 
 def _add_event(
@@ -227,13 +198,14 @@ def _revise(conn: sqlite3.Connection, job: Job, at: float) -> Job:
         reason="revised",
         message="the manifest had changed meanwhile; the new revision is made now",
     )
-    return _require(_apply(conn, job, event))
+    return require(apply(conn, job, event))
 
 
 def _stale(conn: sqlite3.Connection, job: Job, event: Event) -> StaleJob:
     """Somebody else changed the job. A task that was paid for is kept all the same."""
     if event.task_id is not None and job.attempt is not None:
         _own_task(conn, job.attempt, event)
+        _let_go(conn, job.attempt)
     row = conn.execute(queries.JOB_VERSION, (job.key,)).fetchone()
     return StaleJob(job.job_id, job.version, None if row is None else row[0])
 
@@ -259,52 +231,3 @@ def _task_clash(conn: sqlite3.Connection, job: Job, event: Event) -> Orchestrato
             "too; look for both in the vendor's list of tasks"
         )
     return None
-
-
-def _file_ids(
-    conn: sqlite3.Connection, account: AccountKey, hashes: tuple[ContentHash, ...]
-) -> dict[ContentHash, FileId] | None:
-    """The live file id of every hash, None if one has none."""
-    found: dict[ContentHash, FileId] = {}
-    for content_hash in hashes:
-        row = conn.execute(queries.ASSET, (account, content_hash)).fetchone()
-        if row is None or row[3] is None:
-            return None
-        found[content_hash] = row[3]
-    return found
-
-
-def _send_back(conn: sqlite3.Connection, job: Job, now: float) -> Job:
-    event = Event(
-        kind=EventKind.FILES_EXPIRED,
-        at=now,
-        reason="files_expired",
-        message="the vendor no longer knows one of its files; it is uploaded again",
-    )
-    return _require(_apply(conn, job, event))
-
-
-def _begin_attempt(
-    conn: sqlite3.Connection,
-    account: AccountKey,
-    job: Job,
-    files: dict[ContentHash, FileId],
-    token: str,
-    now: float,
-) -> Attempt:
-    avatar = None if job.avatar_hash is None else files[job.avatar_hash]
-    audio = None if job.audio_hash is None else files[job.audio_hash]
-    kind = job.spec.avatar_kind
-    values = (
-        job.key,
-        account,
-        job.attempts + 1,
-        job.revision,
-        token,
-        now,
-        avatar if kind is AvatarKind.VIDEO else None,
-        avatar if kind is AvatarKind.IMAGE else None,
-        audio,
-    )
-    key = conn.execute(queries.BEGIN_ATTEMPT, values).fetchone()[0]
-    return rows.attempt(conn.execute(queries.ATTEMPT, (key,)).fetchone())

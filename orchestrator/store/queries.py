@@ -4,11 +4,13 @@ from __future__ import annotations
 
 # Jobs as the engine sees them.
 
-JOBS = """
-SELECT j.key, j.job_id, j.state, j.version, j.spec, j.revision,
+_JOB_COLUMNS = """
+j.key, j.job_id, j.state, j.version, j.spec, j.revision,
     j.avatar_hash, j.audio_hash, j.audio_s, j.attempts, j.attempt,
     j.waiting_revision IS NOT NULL, j.orphan, j.selected, j.reason, j.message, j.credits,
-    a.task_id, a.accepted_at, coalesce(a.overdue, 0)
+    a.task_id, a.accepted_at, coalesce(a.overdue, 0)"""
+JOBS = f"""
+SELECT {_JOB_COLUMNS}
 FROM jobs AS j LEFT JOIN attempts AS a ON a.key = j.attempt
 """
 JOB = JOBS + "WHERE j.key = ?"
@@ -19,8 +21,21 @@ ORDER BY j.priority DESC, j.position LIMIT ?"""
 )
 RENDERED = JOBS + "WHERE j.batch = ? AND j.state = 'rendered' ORDER BY j.updated_at, j.key LIMIT ?"
 SUBMITTED = (
-    JOBS + "WHERE j.batch = ? AND j.state = 'submitted' ORDER BY a.accepted_at, a.key, j.key"
+    JOBS
+    + """WHERE j.batch = ? AND j.state IN ('submitted', 'cancelled')
+    AND (j.state = 'submitted' OR (a.task_id IS NOT NULL AND a.ended_at IS NULL))
+ORDER BY a.accepted_at, a.key, j.key"""
 )
+IN_DOUBT_WITH_TASK = (
+    JOBS + "WHERE j.batch = ? AND j.state = 'in_doubt' AND a.task_id IS NOT NULL ORDER BY j.key"
+)
+FIND_JOBS = f"""
+SELECT {_JOB_COLUMNS},
+    b.key, b.name, b.account, b.manifest, b.created_at
+FROM batches AS b JOIN jobs AS j ON j.batch = b.key LEFT JOIN attempts AS a ON a.key = j.attempt
+WHERE b.name GLOB ? AND j.job_id GLOB ?
+ORDER BY b.created_at, b.key, j.position, j.key
+"""
 SUBMITTING = JOBS + "WHERE j.batch = ? AND j.state = 'submitting' ORDER BY j.key"
 JOB_VERSION = "SELECT version FROM jobs WHERE key = ?"
 JOB_VERSION_AND_PLAN = "SELECT version, plan FROM jobs WHERE key = ?"
@@ -68,15 +83,18 @@ MADE = "SELECT made_revision, made_output FROM jobs WHERE key = ?"
 
 # Attempts.
 
-ATTEMPT = """
-SELECT key, job, number, revision, token, started_at, video_file_id, image_file_id,
-    audio_file_id, verdict, task_id, accepted_at, ended_at, overdue
-FROM attempts WHERE key = ?
-"""
+ATTEMPT_COLUMNS = """
+t.key, t.job, t.number, t.revision, t.token, t.started_at, t.video_file_id, t.image_file_id,
+    t.audio_file_id, t.verdict, t.task_id, t.accepted_at, t.ended_at, t.overdue"""
+ATTEMPT = f"SELECT {ATTEMPT_COLUMNS} FROM attempts AS t WHERE t.key = ?"
+ATTEMPTS = f"SELECT {ATTEMPT_COLUMNS} FROM attempts AS t WHERE t.job = ? ORDER BY t.number"
 BEGIN_ATTEMPT = """
-INSERT INTO attempts (job, account, number, revision, token, started_at,
-    video_file_id, image_file_id, audio_file_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING key
+INSERT INTO attempts (job, account, batch, run, number, revision, token, started_at,
+    clock_offset_s, kind, units, expected, video_file_id, image_file_id, audio_file_id)
+VALUES (:job, :account, (SELECT batch FROM jobs WHERE key = :job), :run, :number, :revision,
+    :token, :started_at, :clock_offset_s, :kind, :units, :expected,
+    :video_file_id, :image_file_id, :audio_file_id)
+RETURNING key
 """
 TASK_OWNER = """
 SELECT a.key, a.number, b.name, j.job_id
@@ -99,16 +117,16 @@ WHERE key = :key AND verdict IS NOT 'accepted'
 """
 END_TASK = """
 UPDATE attempts SET ended_at = :at, ended_as = :kind, overdue = 0, reason = :reason,
-    message = :message
+    message = :message, rendered = max(rendered, :kind = 'task_succeeded')
 WHERE key = :key
 """
 OVERDUE = "UPDATE attempts SET overdue = 1 WHERE key = ?"
-REOPEN = "UPDATE attempts SET reopened_at = ?, overdue = 0 WHERE key = ?"
-ATTEMPT_CREDITS = "UPDATE attempts SET credits = ? WHERE key = ?"
-JOB_CREDITS = """
-UPDATE jobs SET credits = coalesce((SELECT sum(credits) FROM attempts WHERE job = jobs.key), ?)
-WHERE key = ?
+LET_GO = """
+UPDATE attempts SET overdue = 1
+WHERE key = :key AND verdict = 'accepted' AND ended_at IS NULL
+    AND key IS NOT (SELECT attempt FROM jobs WHERE jobs.key = attempts.job)
 """
+REOPEN = "UPDATE attempts SET reopened_at = ?, overdue = 0 WHERE key = ?"
 SLOTS = """
 SELECT count(*) FROM attempts
 WHERE account = ? AND slot IS NOT NULL

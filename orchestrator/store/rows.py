@@ -23,15 +23,21 @@ from orchestrator.model import (
 from orchestrator.store.base import (
     Asset,
     BatchRow,
+    Charge,
+    Cost,
     FileStamp,
     JobRow,
     Known,
     Owner,
     RunRow,
     StoredEvent,
+    Stranger,
 )
 
 Row = tuple[Any, ...]
+
+JOB_WIDTH = 20
+"""Columns of ``queries.JOBS``."""
 
 
 def to_json(value: Mapping[str, Any]) -> str:
@@ -198,6 +204,27 @@ def run(row: Row) -> RunRow:
 def asset(row: Row) -> Asset:
     """An asset from a row of ``queries.ASSET``."""
     return Asset(content_hash=row[0], format=row[1], size_bytes=row[2], file_id=row[3])
+
+
+def charge(row: Row) -> Charge:
+    """A charge from a row of ``money_queries.UNCLAIMED``."""
+    return Charge(task_id=row[0], credits=row[1], charged_at=row[2])
+
+
+def stranger(row: Row) -> Stranger:
+    """A stranger from a row of ``money_queries.STRANGERS``."""
+    return Stranger(task_id=row[0], charged_at=row[1], video_file_id=row[2], audio_file_id=row[3])
+
+
+def cost_kind(mode: Mode, audio_kind: AudioKind) -> str:
+    """The kind of an attempt as its row names it, e.g. "avatar1/text"."""
+    return f"{mode}/{audio_kind}"
+
+
+def cost(row: Row) -> Cost:
+    """A cost from a row of ``money_queries.COSTS``."""
+    mode, _, audio_kind = row[0].partition("/")
+    return Cost(mode=mode, audio_kind=audio_kind, units=row[1], credits=row[2])
 
 
 def facts(row: Row) -> MediaFacts:

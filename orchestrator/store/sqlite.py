@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from orchestrator.core.state import next_state
 from orchestrator.errors import OrchestratorError
 from orchestrator.model import (
     AccountKey,
+    Attempt,
     BatchKey,
     ContentHash,
     Event,
@@ -34,7 +34,8 @@ from orchestrator.model import (
     State,
     TaskId,
 )
-from orchestrator.store import moves, planning, queries, rows
+from orchestrator.store import claims, moves, planning, queries, rows
+from orchestrator.store.access import Connection
 from orchestrator.store.base import (
     Asset,
     BatchRow,
@@ -44,17 +45,17 @@ from orchestrator.store.base import (
     JobRow,
     Known,
     Owner,
+    Purse,
     RunRow,
     SlotRule,
     StoredEvent,
 )
+from orchestrator.store.ledger import Ledger
 from orchestrator.store.readers import Readers
 from orchestrator.store.writer import Writer
 
 if TYPE_CHECKING:
     from orchestrator.store.base import AppStore
-
-Connection = sqlite3.Connection
 
 
 async def open_store(path: Path, *, create: bool = True) -> SqliteStore:
@@ -70,17 +71,11 @@ async def open_store(path: Path, *, create: bool = True) -> SqliteStore:
     return SqliteStore(writer, Readers(path))
 
 
-class SqliteStore:
-    """An open state store; see :class:`orchestrator.store.base.AppStore` for every promise."""
+class SqliteStore(Ledger):
+    """An open state store; see :class:`orchestrator.store.base.AppStore` for every promise.
 
-    def __init__(self, writer: Writer, readers: Readers) -> None:
-        self._writer = writer
-        self._readers = readers
-
-    async def close(self) -> None:
-        """Write what is queued, close all connections, fold the WAL. Twice is harmless."""
-        await self._readers.close()
-        await self._writer.close()
+    What is about money and evidence stands in :class:`orchestrator.store.ledger.Ledger`.
+    """
 
     # What the engine asks.
 
@@ -122,7 +117,7 @@ class SqliteStore:
     async def slots_used(self, account: AccountKey, rule: SlotRule, now: float) -> int:
         """Slots of the account that are held at ``now``."""
         return await self._readers.run(
-            lambda conn: moves.slots_used(conn, account, rule, now),
+            lambda conn: claims.slots_used(conn, account, rule, now),
         )
 
     async def move(self, job: Job, event: Event) -> Job:
@@ -134,11 +129,20 @@ class SqliteStore:
         return moved
 
     async def claim(
-        self, account: AccountKey, job: Job, rule: SlotRule, token: str, now: float
+        self,
+        account: AccountKey,
+        job: Job,
+        rule: SlotRule,
+        token: str,
+        now: float,
+        purse: Purse | None = None,
     ) -> Claim:
-        """Begin an attempt, if a slot and every file id are there."""
+        """Begin an attempt, if a slot, the credits and every file id are there.
+
+        Without a purse no budget is asked, and the attempt counts at the untaught estimate.
+        """
         return await self._writer.run(
-            lambda conn: moves.claim(conn, account, job, rule, token, now)
+            lambda conn: claims.claim(conn, account, job, rule, token, now, purse)
         )
 
     async def asset_uploaded(self, account: AccountKey, asset: Asset, now: float) -> None:
@@ -150,7 +154,7 @@ class SqliteStore:
     async def forget_files(self, account: AccountKey, hashes: Sequence[ContentHash]) -> None:
         """Take file ids back."""
         values = [(account, content_hash) for content_hash in hashes]
-        await self._writer.run(lambda conn: _many(conn, queries.FORGET_FILE, values))
+        await self._write_many(queries.FORGET_FILE, values)
 
     async def reserve(
         self, account: AccountKey, kind: str, rate: Rate, count: int, now: float
@@ -238,7 +242,7 @@ class SqliteStore:
     async def remember_files(self, facts: Sequence[tuple[FileStamp, MediaFacts]]) -> None:
         """Cache facts of files."""
         values = [rows.file_values(stamp, known) for stamp, known in facts]
-        await self._writer.run(lambda conn: _many(conn, queries.REMEMBER_FILE, values))
+        await self._write_many(queries.REMEMBER_FILE, values)
 
     async def recover(self, batch: BatchKey, now: float) -> int:
         """Whoever was submitting when the last run ended is in doubt."""
@@ -277,6 +281,16 @@ class SqliteStore:
         """The history of one job."""
         return [rows.stored_event(row) for row in await self._rows(queries.EVENTS, batch, job_id)]
 
+    async def find_jobs(self, pattern: str) -> list[tuple[BatchRow, Job]]:
+        """Jobs by ``BATCH/ID`` or ``ID``, oldest batch first."""
+        batch, slash, job_id = pattern.rpartition("/")
+        found = await self._rows(queries.FIND_JOBS, batch if slash else "*", job_id)
+        return [(rows.batch(row[rows.JOB_WIDTH :]), rows.job(row)) for row in found]
+
+    async def attempts(self, job: JobKey) -> list[Attempt]:
+        """Every attempt of a job, oldest first."""
+        return [rows.attempt(row) for row in await self._rows(queries.ATTEMPTS, job)]
+
     async def find_task(self, account: AccountKey, task_id: TaskId) -> JobKey | None:
         """The job that owns a task."""
         found = await self._rows(queries.FIND_TASK, account, task_id)
@@ -293,33 +307,6 @@ class SqliteStore:
             return None
         return Revision(found[0][0]), found[0][1]
 
-    # The two ways to the file.
-
-    async def _rows(self, query: str, *values: object) -> list[rows.Row]:
-        return await self._readers.run(lambda conn: conn.execute(query, values).fetchall())
-
-    async def _jobs(self, query: str, *values: object) -> list[Job]:
-        def look(conn: Connection) -> list[Job]:
-            return [rows.job(row) for row in conn.execute(query, values)]
-
-        return await self._readers.run(look)
-
-    async def _write(self, statement: str, *values: object) -> None:
-        await self._writer.run(lambda conn: _many(conn, statement, [values]))
-
-    async def _write_one(self, statement: str, *values: object) -> rows.Row:
-        """Run a statement with RETURNING; its one row."""
-
-        def work(conn: Connection) -> rows.Row:
-            found: list[rows.Row] = conn.execute(statement, values).fetchall()
-            return found[0]
-
-        return await self._writer.run(work)
-
-
-def _many(conn: Connection, statement: str, values: Sequence[tuple[object, ...]]) -> None:
-    conn.executemany(statement, values)
-
 
 def _recover(conn: Connection, batch: BatchKey, now: float) -> int:
     interrupted = Event(
@@ -331,10 +318,27 @@ def _recover(conn: Connection, batch: BatchKey, now: float) -> int:
     )
     found = [rows.job(row) for row in conn.execute(queries.SUBMITTING, (batch,)).fetchall()]
     for job in found:
-        moved = moves.move(conn, job, interrupted)
-        if isinstance(moved, OrchestratorError):
-            raise moved
+        _must_move(conn, job, interrupted)
+    for row in conn.execute(queries.IN_DOUBT_WITH_TASK, (batch,)).fetchall():
+        job = rows.job(row)
+        _must_move(conn, job, _answered_late(job, now))
     return len(found)
+
+
+def _answered_late(job: Job, now: float) -> Event:
+    """A job in doubt whose attempt has its task: the answer came when the job had moved on."""
+    return Event(
+        kind=EventKind.DOUBT_ADOPTED,
+        at=now,
+        task_id=job.task_id,
+        data={"evidence": "the answer to its own submit came late, and names this task"},
+    )
+
+
+def _must_move(conn: Connection, job: Job, event: Event) -> None:
+    moved = moves.move(conn, job, event)
+    if isinstance(moved, OrchestratorError):
+        raise moved
 
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import ssl
 import time
@@ -25,6 +26,7 @@ import yarl
 from orchestrator.config import Proxies, VendorSettings
 from orchestrator.errors import MediaError, UsageError
 from orchestrator.model import Answer, Failure, FileId, TaskId
+from orchestrator.topview.catalog import PAGE_SIZE, log_moment, scrub_log
 from orchestrator.topview.sending import FileSender, SourceLike
 from orchestrator.topview.transport import ReplyClock, fate, open_session, read_capped
 from orchestrator.topview.wire import (
@@ -112,6 +114,59 @@ class TopViewClient:
         credit = remaining_credit(answer)
         kept = None if credit is None else {"remainCredit": credit}
         return replace(answer, result=kept, message="" if answer.ok else answer.message)
+
+    async def credit_logs(
+        self,
+        task_type: str | None,
+        start: float,
+        end: float,
+        page_no: int = 1,
+        page_size: int = PAGE_SIZE,
+    ) -> Answer:
+        """Ask what was charged from ``start`` to ``end`` (Unix seconds on the vendor's clock,
+        widened to whole seconds); ``task_type`` None asks for every type.
+
+        ``result`` is ``{"total": int or None, "data": [entries]}``, or None if the reply holds no
+        list. Entries come with API keys, so nothing else of them is kept than ``date``,
+        ``costCredit``, ``taskId`` and ``taskType``; see ``catalog.charge``.
+        """
+        params = {
+            **({} if task_type is None else {"taskType": task_type}),
+            "startTime": log_moment(start),
+            "endTime": log_moment(math.ceil(end)),
+            **_paged(page_no, page_size),
+        }
+        return scrub_log(await self._get("/user/credit/logs", params), self._secrets)
+
+    async def avatars(
+        self, filters: Mapping[str, str], page_no: int = 1, page_size: int = PAGE_SIZE
+    ) -> Answer:
+        """Ask for a page of avatars. ``filters``: ``gender``, ``ethnicityIdList``, ``isCustom``."""
+        return await self._get("/v1/aiavatar/query", {**filters, **_paged(page_no, page_size)})
+
+    async def voices(
+        self, filters: Mapping[str, str], page_no: int = 1, page_size: int = PAGE_SIZE
+    ) -> Answer:
+        """Ask for a page of voices. ``filters``: ``language``, ``gender``, ``age``, ``style``,
+        ``accent``, ``isCustom``."""
+        return await self._get("/v1/voice/query", {**filters, **_paged(page_no, page_size)})
+
+    async def ethnicities(self, page_no: int = 1, page_size: int = PAGE_SIZE) -> Answer:
+        """Ask for a page of the ethnicities by which avatars can be filtered."""
+        params = {"scene": "video_avatar", **_paged(page_no, page_size)}
+        return await self._get("/v1/ethnicity/list", params)
+
+    async def captions(self) -> Answer:
+        """Ask for all caption styles; this list has no pages."""
+        return await self._get("/v1/caption/list", {})
+
+    async def notice_check(self, url: str) -> Answer:
+        """Ask whether the vendor takes ``url`` as the address of a webhook."""
+        data = json.dumps({"noticeUrl": url}, ensure_ascii=True).encode("ascii")
+        limit_s = self._timeouts.reply_s
+        return await self._call(
+            self._free, "POST", "/notice/notice_url/check", data=data, limit_s=limit_s
+        )
 
     async def credential(self, format: str) -> Answer:
         """Ask for the right to upload one file; each call makes a new file id."""
@@ -239,3 +294,7 @@ class TopViewClient:
             "Accept": "application/json",
         }
         return headers if data is None else {**headers, "Content-Type": "application/json"}
+
+
+def _paged(page_no: int, page_size: int) -> dict[str, str]:
+    return {"pageNo": str(page_no), "pageSize": str(page_size)}

@@ -23,6 +23,7 @@ from orchestrator.model import (
     JobSpec,
     MediaFacts,
     Revision,
+    RunKey,
     State,
     TaskId,
 )
@@ -31,8 +32,11 @@ from orchestrator.store.base import (
     Asset,
     Change,
     ChangeKind,
+    Charge,
     Claim,
     Known,
+    Owner,
+    Purse,
     SlotRule,
     Wanted,
 )
@@ -136,6 +140,10 @@ def event(kind: EventKind, *, at: float = NOW, task: str | None = None, **data: 
     return Event(kind=kind, at=at, task_id=None if task is None else TaskId(task), data=data)
 
 
+def charge(task: str, credits: float = 1.0, *, at: float = NOW) -> Charge:
+    return Charge(task_id=TaskId(task), credits=credits, charged_at=at)
+
+
 class World:
     """One batch of one account in a store."""
 
@@ -157,24 +165,49 @@ class World:
     async def job(self, job_id: str) -> Known:
         return (await self.store.known(self.batch))[JobId(job_id)]
 
-    async def claim(self, job: Job, *, rule: SlotRule = WIDE, at: float = NOW) -> Claim:
-        return await self.store.claim(self.account, job, rule, f"token-{job.job_id}", at)
+    async def claim(
+        self, job: Job, *, rule: SlotRule = WIDE, at: float = NOW, purse: Purse | None = None
+    ) -> Claim:
+        token = f"token-{job.job_id}-{job.attempts + 1}"
+        return await self.store.claim(self.account, job, rule, token, at, purse)
 
-    async def drive(self, job: Job, events: Sequence[EventKind], *, at: float = NOW) -> Job:
+    async def drive(
+        self,
+        job: Job,
+        events: Sequence[EventKind],
+        *,
+        at: float = NOW,
+        purse: Purse | None = None,
+    ) -> Job:
         """Apply events in order. Its task is named after the job and its attempt."""
         for kind in events:
             if kind is EventKind.SUBMIT_INTENT:
-                claimed = (await self.claim(job, at=at)).job
+                claimed = (await self.claim(job, at=at, purse=purse)).job
                 assert claimed is not None
                 job = claimed
             else:
                 job = await self.store.move(job, self.event(job, kind, at=at))
         return job
 
-    async def reach(self, job_id: str, state: State, *, at: float = NOW) -> Job:
+    async def reach(
+        self, job_id: str, state: State, *, at: float = NOW, purse: Purse | None = None
+    ) -> Job:
         """A new job in this state."""
         [job] = await self.add(job_id)
-        return await self.drive(job, WAY[state], at=at)
+        return await self.drive(job, WAY[state], at=at, purse=purse)
+
+    async def run(self, *, pid: int = 1) -> RunKey:
+        """A run of the batch that has just begun."""
+        owner = Owner(pid=pid, host="studio", boot_id="b", started_at=NOW)
+        return await self.store.begin_run(self.batch, owner)
+
+    async def charge(self, task: str, credits: float, *, at: float = NOW) -> None:
+        """A line of the account's credit log is read."""
+        await self.store.remember_charges(self.account, [charge(task, credits, at=at)])
+
+    async def credits_of(self, job_id: str) -> float | None:
+        [row] = await self.store.job_rows(self.batch, pattern=job_id)
+        return row.credits
 
     def event(self, job: Job, kind: EventKind, *, at: float = NOW) -> Event:
         accepts = kind in (EventKind.SUBMIT_ACCEPTED, EventKind.DOUBT_ADOPTED)

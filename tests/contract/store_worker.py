@@ -17,10 +17,12 @@ from store_kit import NOW, World, event
 
 from orchestrator.errors import StoreFull
 from orchestrator.model import Event, EventKind, Job, State
-from orchestrator.store.base import SlotRule
+from orchestrator.store.base import ClaimRefusal, Purse, SlotRule
 from orchestrator.store.sqlite import SqliteStore, open_store
 
 E = EventKind
+PRICE = 2.0
+BUDGET = 200.0
 
 
 def say(*words: object) -> None:
@@ -75,6 +77,47 @@ async def claimer(path: Path) -> None:
     await store.close()
 
 
+async def spender(path: Path) -> None:
+    """Claim every ready job, with credits for one and a half."""
+    store = await open_store(path)
+    world = await the_world(store)
+    jobs = await store.ready(world.batch, 100)
+    purse = Purse(run=await world.run(), expected=PRICE, batch_limit=1.5 * PRICE)
+    wait_for_start()
+    for claim in await asyncio.gather(*(world.claim(job, purse=purse) for job in jobs)):
+        say(claim.refusal or "claimed")
+    await store.close()
+
+
+async def payer(path: Path) -> None:
+    """Submit jobs one by one until the budget ends; the log charges now before, now after the
+    answer. Tells each charge after it was kept."""
+    store = await open_store(path)
+    world = await the_world(store)
+    jobs = await store.ready(world.batch, 1_000)
+    purse = Purse(run=await world.run(), expected=PRICE, batch_limit=BUDGET)
+    wait_for_start()
+    for job in jobs:
+        claim = await world.claim(job, purse=purse)
+        if claim.refusal is ClaimRefusal.BUDGET:
+            say("budget")
+            break
+        if claim.job is not None:
+            await _pay(world, claim.job)
+    await store.close()
+
+
+async def _pay(world: World, job: Job) -> None:
+    task = f"task-{job.job_id}"
+    early = job.key % 2 == 0
+    if early:
+        await world.charge(task, PRICE)
+    await world.store.move(job, event(E.SUBMIT_ACCEPTED, task=task))
+    if not early:
+        await world.charge(task, PRICE)
+    say("paid", job.job_id)
+
+
 async def filler(path: Path) -> None:
     """Fill the disk: no file may grow beyond two megabytes. Tells what was acknowledged."""
     store = await open_store(path)
@@ -96,6 +139,8 @@ ROLES: dict[str, Callable[[Path], Awaitable[None]]] = {
     "opener": opener,
     "mover": mover,
     "claimer": claimer,
+    "spender": spender,
+    "payer": payer,
     "filler": filler,
 }
 

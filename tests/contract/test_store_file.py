@@ -19,8 +19,8 @@ import sqlite_utils
 from store_kit import NOW, WIDE, event, make_world, new
 
 from orchestrator.errors import ForeignStore, StoreError, StoreFull
-from orchestrator.model import EventKind, State
-from orchestrator.store import migrations
+from orchestrator.model import EventKind, State, TaskId
+from orchestrator.store import migrations, money_queries
 from orchestrator.store.sqlite import open_store
 
 NOBODY = 65534
@@ -143,12 +143,57 @@ async def test_the_views_read_well_with_sqlite_utils(database: Path) -> None:
 
 async def test_no_view_shows_a_webhook_token(database: Path) -> None:
     store = await open_store(database)
-    await (await make_world(store)).reach("job", State.SUBMITTED)
+    world = await make_world(store)
+    await world.reach("job", State.SUBMITTED)
+    await store.notice(world.account, "token-job-1", TaskId("T"), NOW)
     await store.close()
     with contextlib.closing(sqlite3.connect(database)) as conn:
-        for view in ("v_jobs", "v_attempts", "v_events", "v_batches"):
+        for view in sqlite_utils.Database(conn).view_names():
             assert "token-job" not in str(conn.execute(f"SELECT * FROM {view}").fetchall())
         assert "token-job" in str(conn.execute("SELECT * FROM attempts").fetchall())
+
+
+async def test_a_budget_is_summed_from_an_index_alone(database: Path) -> None:
+    """A claim holds the write lock: it must not read a hundred thousand rows for its sums."""
+    await (await open_store(database)).close()
+    with contextlib.closing(sqlite3.connect(database)) as conn:
+        for query, values in (
+            (money_queries.SPENT_OF_BATCH, (1,)),
+            (money_queries.SPENT_OF_RUN, (1, 1)),
+            (money_queries.COSTS, (1,)),
+        ):
+            plan = [row[3] for row in conn.execute(f"EXPLAIN QUERY PLAN {query}", values)]
+            assert len(plan) == 1 and "USING COVERING INDEX" in plan[0]
+
+
+async def test_what_was_spent_is_the_sum_of_the_column_that_people_see(database: Path) -> None:
+    store = await open_store(database)
+    world = await make_world(store)
+    for state in State:
+        await world.reach(f"job-{state}", state)
+        await world.reach(f"charged-{state}", state)
+        await world.charge(f"task-charged-{state}-1", 0.25)
+    spent = await store.spent(world.batch, None)
+    with contextlib.closing(sqlite3.connect(database)) as conn:
+        by_hand = [
+            conn.execute(f"SELECT sum(cost) FROM {view}").fetchone()
+            for view in ("v_attempts", "v_jobs")
+        ]
+    await store.close()
+    assert by_hand == [(spent,), (spent,)] and spent > 0
+
+
+async def test_the_credit_log_reads_well_with_its_owners(database: Path) -> None:
+    store = await open_store(database)
+    world = await make_world(store)
+    await world.reach("job", State.SUBMITTED)
+    await world.charge("task-job-1", 1.5)
+    await world.charge("of another tool", 4.0, at=NOW + 60)
+    await store.close()
+    found = list(sqlite_utils.Database(database).query("SELECT * FROM v_charges"))
+    seen = [(row["task_id"], row["credits"], row["job"], row["attempt"]) for row in found]
+    assert seen == [("task-job-1", 1.5, "job", 1), ("of another tool", 4.0, None, None)]
+    assert found[0]["charged_at"] == "2023-11-14T22:13:20Z"
 
 
 # --- files that are not ours

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from store_kit import NOW, WAY, World, event, make_world, new
+from store_worker import BUDGET, PRICE
 
 from orchestrator.model import EventKind, State
 from orchestrator.store.sqlite import open_store
@@ -66,7 +67,7 @@ async def a_batch(database: Path, jobs: int, state: State = State.PENDING) -> No
 
 
 def check(database: Path) -> None:
-    """The file is sound, and every job's version counts its events."""
+    """The file is sound, every job's version counts its events, and its credits its charges."""
     with sqlite3.connect(database) as conn:
         assert conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert conn.execute("PRAGMA foreign_key_check").fetchall() == []
@@ -75,6 +76,12 @@ def check(database: Path) -> None:
             OR state <> coalesce((SELECT after FROM events AS e WHERE e.job = j.key
                 ORDER BY e.key DESC LIMIT 1), 'pending')"""
         assert conn.execute(torn).fetchall() == []
+        miscounted = """SELECT j.job_id FROM jobs AS j
+            WHERE credits IS NOT (SELECT sum(credits) FROM attempts AS a WHERE a.job = j.key)
+            UNION ALL SELECT a.token FROM attempts AS a
+            JOIN charges AS c ON c.account = a.account AND c.task_id = a.task_id
+            WHERE a.credits IS NOT c.credits"""
+        assert conn.execute(miscounted).fetchall() == []
     conn.close()
 
 
@@ -112,6 +119,43 @@ async def test_of_two_processes_that_claim_the_last_slot_exactly_one_gets_it(
     said = "".join(worker.communicate(timeout=30)[0] for worker in workers).split()
     assert said.count("claimed") == 1
     assert set(said) <= {"claimed", "slots", "moved"} and len(said) == 40
+    check(database)
+
+
+async def test_of_two_processes_that_claim_the_last_credits_exactly_one_gets_them(
+    tmp_path: Path,
+) -> None:
+    database = tmp_path / "orchestrator.db"
+    await a_batch(database, 20, State.READY)
+    workers = [start("spender", database), start("spender", database)]
+    go(*workers)
+    said = "".join(worker.communicate(timeout=30)[0] for worker in workers).split()
+    assert said.count("claimed") == 1
+    assert set(said) <= {"claimed", "budget", "moved"} and len(said) == 40
+    check(database)
+
+
+async def test_a_budget_holds_over_processes_and_a_kill(tmp_path: Path) -> None:
+    database = tmp_path / "orchestrator.db"
+    await a_batch(database, 150, State.READY)
+    killed, other = start("payer", database), start("payer", database)
+    go(killed, other)
+    assert killed.stdout is not None
+    paid = [killed.stdout.readline() for _ in range(20)]
+    killed.kill()
+    paid += [line for line in killed.stdout if line.endswith("\n")]
+    close(killed)
+    said = other.communicate(timeout=30)[0].splitlines(keepends=True)
+    store = await open_store(database)
+    world = await make_world(store)
+    rows = await store.job_rows(world.batch)
+    charged = {row.job_id for row in rows if row.credits == PRICE}
+    told = [line.split() for line in (*paid, *said)]
+    assert {words[1] for words in told if words[0] == "paid"} <= charged
+    assert said[-1] == "budget\n"
+    assert sum(row.attempts for row in rows) == BUDGET / PRICE
+    assert await store.spent(world.batch, None) == BUDGET
+    await store.close()
     check(database)
 
 

@@ -53,9 +53,24 @@ async def test_a_migrated_file_has_kept_its_jobs(dump: Path, tmp_path: Path) -> 
     store = await open_store(load(dump, tmp_path / "old.db"))
     [batch] = await store.batches()
     assert await store.counts(batch.key) == dict.fromkeys(State, 1)
-    [submitted] = await store.submitted(batch.key)
-    assert (submitted.task_id, submitted.attempts) == ("task-job-submitted-1", 1)
+    watched = [(job.task_id, job.attempts) for job in await store.submitted(batch.key)]
+    assert watched == [("task-job-submitted-1", 1), ("task-job-cancelled-1", 1)]
     assert await store.account("one") == batch.account
+    await store.close()
+
+
+@pytest.mark.parametrize("dump", RELEASED, ids=lambda path: path.stem)
+async def test_a_migrated_file_has_kept_its_money_and_evidence(dump: Path, tmp_path: Path) -> None:
+    store = await open_store(load(dump, tmp_path / "old.db"))
+    [batch] = await store.batches()
+    assert await store.spent(batch.key, None) == 6.0  # seven attempts at 1 credit, one failed
+    in_doubt = [u for u in await store.unsettled(batch.account) if u.job is not None]
+    assert [(u.notice, u.clock_offset_s) for u in in_doubt] == [("task-in-doubt", 0.5)]
+    [stranger] = await store.strangers(batch.account, 0.0)
+    assert (stranger.task_id, stranger.video_file_id) == ("somebody-elses", "file-x")
+    [cost] = await store.costs(batch.account)
+    assert (cost.mode, cost.audio_kind, cost.credits) == ("avatar1", "file", 1.0)
+    assert await store.log_read_at(batch.account) == 1_700_000_003.0
     await store.close()
 
 
@@ -125,4 +140,4 @@ async def test_every_query_of_the_document_runs(tmp_path: Path) -> None:
             )
             for q in queries
         ]
-    assert len(found) == 4 and all(found)
+    assert len(found) == 6 and all(found)
