@@ -2,16 +2,19 @@
 
 A submit whose reply was lost may have made a task. The vendor offers no list of tasks, but its
 credit log names those that were charged, and a query shows the file ids that a task was made
-from. A task is proof for an attempt only when nothing speaks against it and no other pairing is
-possible:
+from. Two questions are asked of an attempt and a task:
 
-* it began no earlier than the attempt could have;
-* every file id that the query shows is the attempt's own;
-* it fits exactly one unsettled attempt of the account, and that attempt fits exactly one
-  unclaimed task; or all attempts and tasks that could be mixed up are alike in everything that
-  is paid for, and there are no more attempts than tasks: then either task is right for either.
+* :func:`could_be`: does nothing speak against it? It began no earlier than the attempt could
+  have, and no file id that the query shows is another than the attempt's. As long as such a task
+  exists, nothing is sent again.
+* :func:`proves`: does something speak for it? The query shows a file id of the attempt's own (a
+  file id comes from our own upload, so no other tool's task can have it), or neither has any.
 
-Anything less certain is named for the operator.
+A task settles an attempt when it proves it, and no other pairing is possible: it could be no
+other unsettled attempt's (of the whole account), and no other task proves this attempt. Attempts
+that are alike in everything that is paid for may be settled with each other's tasks. Each
+settlement leaves fewer pairings, so the rest is looked at again until nothing more is certain.
+What stays open is named for the operator.
 """
 
 from __future__ import annotations
@@ -85,63 +88,70 @@ def _agrees(shown: FileId | None, sent: FileId | None) -> bool:
     return shown is None or shown == sent
 
 
+def proves(doubt: Doubt, task: Unclaimed) -> bool:
+    """Whether the task could be the attempt's and shows one of its file ids, or neither has any.
+
+    A task that hides the files that were sent is possible but proves nothing.
+    """
+    if not could_be(doubt, task):
+        return False
+    sent = doubt.video is not None or doubt.audio is not None
+    shown = task.video is not None or task.audio is not None
+    return sent == shown
+
+
 def settle(doubts: Sequence[Doubt], tasks: Sequence[Unclaimed]) -> Findings:
-    """Pair attempts with tasks where only one pairing is possible (or none is better)."""
-    fits = {d.attempt: [t for t in tasks if could_be(d, t)] for d in doubts}
-    rivals = {t.task_id: [d for d in doubts if t in fits[d.attempt]] for t in tasks}
+    """Pair attempts with tasks as far as it is certain. Earlier attempts are served first."""
+    waiting, free = list(doubts), list(tasks)
     settled: list[Settlement] = []
-    taken: set[TaskId] = set()
-    for doubt in doubts:
-        pairing = _pairing(doubt, fits[doubt.attempt], rivals, taken)
-        if pairing is not None:
-            settled.append(pairing)
-            taken.add(pairing.task_id)
-    done = {s.attempt for s in settled}
-    still = {
-        d.attempt: tuple(t.task_id for t in fits[d.attempt] if t.task_id not in taken)
-        for d in doubts
-        if d.attempt not in done
-    }
+    while (found := _next_settlement(waiting, free)) is not None:
+        settled.append(found)
+        waiting = [d for d in waiting if d.attempt != found.attempt]
+        free = [t for t in free if t.task_id != found.task_id]
+    still = {d.attempt: tuple(t.task_id for t in free if could_be(d, t)) for d in waiting}
     return Findings(settled=tuple(settled), open=still)
 
 
-def _pairing(
-    doubt: Doubt,
-    candidates: Sequence[Unclaimed],
-    rivals: dict[TaskId, list[Doubt]],
-    taken: set[TaskId],
-) -> Settlement | None:
-    """The task for this attempt, if it is certain."""
-    if len(candidates) == 1 and rivals[candidates[0].task_id] == [doubt]:
-        evidence = _words(doubt, candidates[0])
-        task_id = candidates[0].task_id
-        return Settlement(attempt=doubt.attempt, task_id=task_id, evidence=evidence)
-    group = {d.attempt: d for t in candidates for d in rivals[t.task_id]}
-    same_tasks = all(len(rivals[t.task_id]) == len(group) for t in candidates)
-    alike = all(_alike(d, doubt) for d in group.values())
-    if not candidates or not alike or not same_tasks or len(candidates) != len(group):
-        return None
-    free = [t for t in candidates if t.task_id not in taken]
-    evidence = (
-        f"{len(group)} submits alike in everything that is paid for, and as many tasks: "
-        "each is right for each"
-    )
-    return Settlement(attempt=doubt.attempt, task_id=free[0].task_id, evidence=evidence)
+def _next_settlement(doubts: Sequence[Doubt], tasks: Sequence[Unclaimed]) -> Settlement | None:
+    for doubt in doubts:
+        proofs = [t for t in tasks if proves(doubt, t)]
+        if not proofs:
+            continue
+        group = [d for d in doubts if any(_rival(d, t) for t in proofs)]
+        alike = all(d.revision == doubt.revision for d in group)
+        if alike and len(proofs) <= len(group) and _share(group, proofs):
+            return Settlement(
+                attempt=doubt.attempt,
+                task_id=proofs[0].task_id,
+                evidence=_words(proofs[0], len(group)),
+            )
+    return None
 
 
-def _alike(one: Doubt, other: Doubt) -> bool:
-    return one.revision == other.revision
+def _rival(doubt: Doubt, task: Unclaimed) -> bool:
+    """Whether the attempt contends for the task: a task that shows file ids belongs to an attempt
+    that sent them; one that shows none could be anybody's."""
+    if task.video is None and task.audio is None:
+        return could_be(doubt, task)
+    return proves(doubt, task)
 
 
-def _words(doubt: Doubt, task: Unclaimed) -> str:
+def _share(group: Sequence[Doubt], proofs: Sequence[Unclaimed]) -> bool:
+    """Whether each of the tasks would be right for each of the attempts."""
+    return all(proves(d, t) for d in group for t in proofs)
+
+
+def _words(task: Unclaimed, attempts: int) -> str:
     shown = [
         name
         for name, file_id in (("video", task.video), ("audio", task.audio))
         if file_id is not None
     ]
+    if attempts > 1:
+        return f"one of {attempts} submits alike in all that is paid for: right for each of them"
     if shown:
-        return f"the only unclaimed task with this job's uploaded {' and '.join(shown)}"
-    return "the only unclaimed task, for the only submit in doubt that it can belong to"
+        return f"the only task in the credit log with this job's uploaded {' and '.join(shown)}"
+    return "the only unclaimed task in the credit log that any submit in doubt can have made"
 
 
 def may_resubmit(

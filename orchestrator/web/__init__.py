@@ -1,0 +1,1 @@
+"""Faces that speak HTTP: the receiver of the vendor's notices."""
