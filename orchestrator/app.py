@@ -142,7 +142,7 @@ class Orchestrator:
             )
             batch = await session.open_batch(account_name)
             owner = owner_of_this_process()
-            note = note_of(prepared.manifest.settings.limits)
+            note = note_of(batch.key, prepared.manifest.settings.limits)
             with BatchLock(lock_path(folder, batch), owner, batch.name, note):
                 outcome = await session.work(batch, owner)
                 return await session.report(batch, outcome, time.monotonic() - started)

@@ -20,6 +20,7 @@ from orchestrator.core.outcome import CallFate, judge_call
 from orchestrator.core.verdict import exit_code
 from orchestrator.engine.clock import SystemClock, boot_id
 from orchestrator.engine.desk import Desk
+from orchestrator.engine.lock import FileLock
 from orchestrator.engine.neighbours import live_limits
 from orchestrator.engine.pace import Pacer
 from orchestrator.engine.ports import Ports, Vendor
@@ -27,6 +28,7 @@ from orchestrator.engine.progress import Level, Notice, Observer
 from orchestrator.engine.runner import Engine, Outcome
 from orchestrator.errors import (
     BatchConflict,
+    BatchLocked,
     CredentialsError,
     OutputConflict,
     UsageError,
@@ -43,9 +45,8 @@ from orchestrator.store.base import AppStore, BatchRow, Known, Owner, Wanted
 from orchestrator.topview import wire
 from orchestrator.topview.client import TopViewClient
 
-BALANCE_TRIES = 5
-BALANCE_WAIT_S = 5.0
-"""The first question to the vendor is repeated so often, that many seconds apart (scaled)."""
+FIRST_WAITS_S = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+"""The first question to the vendor is repeated after so many seconds (scaled)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,10 @@ class RunOptions:
             raise UsageError("--limit must be at least 1")
         if self.overwrite and self.skip_existing:
             raise UsageError("--overwrite and --skip-existing contradict each other; give one")
+        if self.max_credits is not None and self.max_credits < 0:
+            raise UsageError("--max-credits must not be below 0")
+        if (self.webhook_url is None) != (self.webhook_listen is None):
+            raise UsageError("--webhook-url and --webhook-listen go together; give both or none")
         return Choice(
             only=self.only,
             limit=self.limit,
@@ -146,6 +151,7 @@ class Session:
         async with TopViewClient(settings) as client, Downloader() as downloader:
             await self._check_account(client)
             await self._apply(batch, draft)
+            await self._recover_neighbours(batch)
             del draft
             wanted.clear()
             run = await self._store.begin_run(batch.key, owner)
@@ -178,9 +184,8 @@ class Session:
     async def _check_account(self, client: Vendor) -> None:
         """Credentials and balance, with one cheap call, before anything else is sent."""
         scale = self._manifest.settings.limits.scale
-        for attempt in range(BALANCE_TRIES):
-            if attempt:
-                await self._clock.sleep(BALANCE_WAIT_S * scale)
+        for wait_s in FIRST_WAITS_S:
+            await self._clock.sleep(wait_s * scale)
             answer = await client.credit_detail()
             verdict = judge_call(answer)
             if verdict.fate is CallFate.AUTH:
@@ -213,6 +218,17 @@ class Session:
         for job_id in draft.lost:
             message = "its file is gone and the vendor keeps videos for 7 days only"
             self.tell(Level.PROBLEM, message, job_id)
+
+    async def _recover_neighbours(self, batch: BatchRow) -> None:
+        """Other batches of the account that nobody runs: what they were submitting is in doubt."""
+        for other in await self._store.batches():
+            if other.key == batch.key or other.account != batch.account:
+                continue
+            try:
+                with FileLock(lock_path(self._folder, other)):
+                    await self._store.recover(other.key, time.time())
+            except BatchLocked:
+                continue
 
     @asynccontextmanager
     async def _listening(

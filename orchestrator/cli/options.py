@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli import complete
 from orchestrator.errors import UsageError
 from orchestrator.model import State
 
@@ -14,7 +15,12 @@ Manifest = Annotated[
     Path, typer.Argument(metavar="MANIFEST", help="The YAML file that lists the jobs.")
 ]
 Batch = Annotated[
-    str | None, typer.Argument(metavar="BATCH", help="Name of a batch; all batches without it.")
+    str | None,
+    typer.Argument(
+        metavar="BATCH",
+        autocompletion=complete.batch,
+        help="Name of a batch; all batches without it.",
+    ),
 ]
 StateDir = Annotated[
     Path | None,
@@ -83,6 +89,31 @@ SameBatch = Annotated[
     bool,
     typer.Option(
         "--same-batch", help="The batch is known from another file: this file describes it now."
+    ),
+]
+MaxCredits = Annotated[
+    float | None,
+    typer.Option(
+        "--max-credits",
+        metavar="N",
+        min=0.0,
+        help="What this run may cost at most, in credits; the manifest's budget holds too.",
+    ),
+]
+WebhookUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--webhook-url",
+        metavar="URL",
+        help="Public address that the vendor calls when a task ends; needs --webhook-listen.",
+    ),
+]
+WebhookListen = Annotated[
+    str | None,
+    typer.Option(
+        "--webhook-listen",
+        metavar="HOST:PORT",
+        help="Where this machine listens for those calls.",
     ),
 ]
 OfRehearsal = Annotated[

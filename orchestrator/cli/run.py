@@ -40,6 +40,9 @@ def run(
     skip_existing: options.SkipExisting = False,
     new_account: options.NewAccount = False,
     same_batch: options.SameBatch = False,
+    max_credits: options.MaxCredits = None,
+    webhook_url: options.WebhookUrl = None,
+    webhook_listen: options.WebhookListen = None,
     state: options.StateDir = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -60,6 +63,9 @@ def run(
         skip_existing=skip_existing,
         new_account=new_account,
         same_batch=same_batch,
+        max_credits=max_credits,
+        webhook_url=webhook_url,
+        webhook_listen=webhook_listen,
     )
     session = Session(manifest, choice.checked(chosen), state, view_of(manifest.name, quiet=quiet))
     try:

@@ -60,6 +60,8 @@ class Facts:
     ``unanswered`` ones (those included) await their reply. ``live_tasks`` are tasks whose end
     this run waits for (overdue ones only until they were asked about once). ``doubts`` are jobs
     in doubt whose evidence is still looked for; ``next_look_at`` is when to look.
+    ``doubtful_visible``: what the vendor would show of them; jobs alike go last, since a second
+    doubt among them could not be told from the first.
     """
 
     now: float
@@ -80,6 +82,7 @@ class Facts:
     unclaimed: int = 0
     unanswered: int = 0
     unanswered_visible: Set[str] = frozenset()
+    doubtful_visible: Set[str] = frozenset()
     polling: int = 0
     probing: bool = False
     downloading: int = 0
@@ -152,7 +155,7 @@ def _submits(facts: Facts) -> tuple[JobKey, ...]:
     room = min(gate.at_once - facts.unanswered, facts.slots_free - facts.unclaimed)
     chosen: list[JobKey] = []
     alike = set(facts.unanswered_visible)
-    for job in facts.ready:
+    for job in sorted(facts.ready, key=lambda job: job.visible in facts.doubtful_visible):
         if len(chosen) >= room:
             break
         if job.visible not in alike:

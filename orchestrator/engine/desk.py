@@ -11,7 +11,7 @@ from orchestrator.core.outcome import CallFate, CallVerdict, judge_call
 from orchestrator.engine.neighbours import lowest
 from orchestrator.engine.pace import Pacer
 from orchestrator.engine.ports import Ports
-from orchestrator.model import Answer, Job, Limits, RunKey, Settings
+from orchestrator.model import Answer, BatchKey, Job, Limits, RunKey, Settings
 from orchestrator.store.base import BatchRow, EngineStore, Purse, SlotRule
 
 DOUBT_HOLDS_SLOT_S = 600.0
@@ -38,7 +38,8 @@ class Desk:
     ``run``: the row of this run. ``run_credits``: what it may cost, None for no limit of its own.
     ``clock_offset_s``: the vendor's clock minus ours, as its last answer showed it.
     ``tariff``: what jobs cost, as far as known. ``notice_url``: the webhook's public address for
-    an attempt's token; None without a webhook. ``limits`` are the ones that hold now.
+    an attempt's token; None without a webhook. ``limits`` are the ones that hold now;
+    ``neighbours`` the batches of the account's other live runs.
     """
 
     batch: BatchRow
@@ -50,6 +51,7 @@ class Desk:
     run_credits: float | None = None
     overwrite: bool = False
     limits: Limits = field(init=False)
+    neighbours: frozenset[BatchKey | None] = frozenset()
     clock_offset_s: float = 0.0
     tariff: Tariff = field(default_factory=Tariff)
     notice_url: Callable[[str], str] | None = None
@@ -62,7 +64,9 @@ class Desk:
 
     async def heed_neighbours(self) -> None:
         """Where live runs of the account have different limits, the lowest holds."""
-        self.limits = lowest(self.settings.limits, await self.ports.neighbours())
+        neighbours = await self.ports.neighbours()
+        self.neighbours = frozenset(note.get("batch") for note in neighbours)
+        self.limits = lowest(self.settings.limits, neighbours)
         self.pacer.set_rates(submit=self.limits.submit_rate, request=self.limits.request_rate)
 
     @property

@@ -19,7 +19,7 @@ from orchestrator.engine.progress import Level, Notice, Observer
 from orchestrator.engine.search import Search
 from orchestrator.engine.tally import Tally
 from orchestrator.engine.tasks import Tasks
-from orchestrator.engine.windows import Windows
+from orchestrator.engine.windows import Windows, visible_ids
 from orchestrator.model import ContentHash, Event, EventKind, Job, JobKey, State
 
 T = TypeVar("T")
@@ -73,9 +73,10 @@ class Floor:
         job_id = job.job_id if job else None
         self._observer.notice(Notice(at=self.desk.wall(), level=level, message=message, job=job_id))
 
-    def watch_task(self, job: Job, *, at_once: bool) -> None:
+    def watch_task(self, job: Job, *, at_once: bool, stray: bool = False) -> None:
         """Await the end of a submitted job's task."""
-        self.tasks.adopt(job, now=self.desk.now(), wall=self.desk.wall(), at_once=at_once)
+        now, wall = self.desk.now(), self.desk.wall()
+        self.tasks.adopt(job, now=now, wall=wall, at_once=at_once, stray=stray)
 
     async def shield(self, work: Coroutine[Any, Any, T]) -> T:
         """Await ``work``; if the caller is cancelled it goes on, and the run's end waits for it."""
@@ -121,7 +122,8 @@ class Floor:
             case State.RENDERED:
                 self.windows.put_rendered(job, link)
             case State.IN_DOUBT:
-                self.search.doubt_arose(self.desk.now(), self.desk.scale)
+                now, scale = self.desk.now(), self.desk.scale
+                self.search.doubt_arose(job.key, visible_ids(job), now, scale)
             case _:
                 self.windows.drop_pending(job.key)
 

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.engine.lock import is_held
-from orchestrator.model import AccountKey, Limits, Rate
+from orchestrator.model import AccountKey, BatchKey, Limits, Rate
 
 KEY = "limits"
 
 
-def note_of(limits: Limits) -> dict[str, Any]:
+def note_of(batch: BatchKey, limits: Limits) -> dict[str, Any]:
     """What a run tells its neighbours."""
     return {
         KEY: {
+            "batch": batch,
             "submit_rate": asdict(limits.submit_rate),
             "request_rate": asdict(limits.request_rate),
             "in_flight": limits.in_flight,

@@ -25,7 +25,7 @@ async def poll(key: JobKey, floor: Floor) -> None:
         _note_odd(watch, view.odd_status, floor)
         event = task_event(watch, view, now=desk.now(), wall=desk.wall())
         if event is not None:
-            await floor.shield(_moved(watch.job, event, view.url, floor))
+            await floor.shield(_moved(watch, event, view.url, floor))
     finally:
         floor.polling.discard(key)
         if key in floor.tasks.watches:
@@ -40,7 +40,11 @@ def _note_odd(watch: Watch, odd: str | None, floor: Floor) -> None:
         floor.tell(Level.INFO, message, watch.job)
 
 
-async def _moved(job: Job, event: Event, link: str | None, floor: Floor) -> None:
+async def _moved(watch: Watch, event: Event, link: str | None, floor: Floor) -> None:
+    job = watch.job
+    if watch.stray:
+        await _stray_moved(job, event, floor)
+        return
     rendering = job.state is State.SUBMITTED
     if event.kind is EventKind.TASK_FAILED and rendering and await _renders_left(job, floor):
         event = Event(
@@ -60,6 +64,15 @@ async def _moved(job: Job, event: Event, link: str | None, floor: Floor) -> None
     if event.kind is EventKind.TASK_SUCCEEDED:
         floor.succeeded(EventKind.TASK_FAILED, EventKind.TASK_LOST)
     await floor.file(after, link)
+
+
+async def _stray_moved(job: Job, event: Event, floor: Floor) -> None:
+    """The task of another batch ended: its slot is free; its own run goes on with it later."""
+    floor.tasks.drop(job.key)
+    try:
+        await floor.desk.store.move(job, event)
+    except StaleJob:
+        floor.stale = True
 
 
 async def _renders_left(job: Job, floor: Floor) -> bool:

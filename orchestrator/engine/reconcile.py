@@ -13,7 +13,6 @@ from orchestrator.core.outcome import TaskFate, TaskView, judge_query
 from orchestrator.core.reconcile import (
     SLACK_S,
     Doubt,
-    Findings,
     Unclaimed,
     may_resubmit,
     settle,
@@ -21,13 +20,18 @@ from orchestrator.core.reconcile import (
 from orchestrator.engine.floor import Floor
 from orchestrator.engine.ledger import read_log
 from orchestrator.engine.progress import Level
+from orchestrator.engine.windows import visible_ids
 from orchestrator.errors import StaleJob, TaskOwned
 from orchestrator.model import AttemptKey, Event, EventKind, FileId, Job, TaskId
 from orchestrator.store.base import Charge, Stranger, Unsettled
 
 NOT_OURS_AFTER = 3
 """A charged task that the query does not know so often is no video avatar of this account."""
+UNREAD_LOOKS = 3
+"""After the horizon, so many looks in a row at a log that cannot be read are enough."""
 NOT_OURS = FileId("(not known to the query)")
+SILENT_LOOKS = 3
+"""A charged task of which so many looks learned nothing is waited for no longer in this run."""
 
 
 async def look(floor: Floor) -> None:
@@ -35,17 +39,32 @@ async def look(floor: Floor) -> None:
     search, desk = floor.search, floor.desk
     search.looking = True
     try:
-        every = await desk.store.unsettled(desk.batch.account)
-        mine = [u for u in every if u.job is not None and u.batch == desk.batch.key]
+        mine = await _mine(floor)
         _note_deadlines(mine, floor)
         overdue = {u.attempt.key for u in mine if desk.now() >= search.deadlines[u.attempt.key]}
         mine = await _by_notice(mine, floor)
         if mine:
-            await _by_log(every, mine, overdue, floor)
-        search.open = len([u for u in mine if u.attempt.key not in search.held])
+            await _by_log(mine, overdue, floor)
+        await _count(floor)
     finally:
         search.looking = False
         search.plan_next(desk.now(), desk.scale)
+
+
+async def _mine(floor: Floor) -> list[Unsettled]:
+    """The attempts of this batch's jobs in doubt, oldest first."""
+    batch = floor.desk.batch
+    every = await floor.desk.store.unsettled(batch.account)
+    return [u for u in every if u.job is not None and u.batch == batch.key]
+
+
+async def _count(floor: Floor) -> None:
+    """How many are still looked for; those that arise while the store is asked count too."""
+    search, arose = floor.search, floor.search.arose
+    left = await _mine(floor)
+    search.visible = {u.job.key: visible_ids(u.job) for u in left if u.job is not None}
+    still = [u for u in left if u.attempt.key not in search.held]
+    search.open = len(still) + search.arose - arose
 
 
 def _note_deadlines(mine: Sequence[Unsettled], floor: Floor) -> None:
@@ -85,27 +104,28 @@ async def _confirmed(u: Unsettled, task_id: TaskId, floor: Floor) -> bool:
     return await _adopt(u, task_id, evidence, floor)
 
 
-async def _by_log(
-    every: Sequence[Unsettled],
-    mine: Sequence[Unsettled],
-    overdue: set[AttemptKey],
-    floor: Floor,
-) -> None:
-    """Read the credit log, look at its unclaimed tasks, settle what is certain."""
-    desk = floor.desk
-    since = min(_began(u) for u in every) - SLACK_S
-    began = desk.wall()
+async def _by_log(mine: Sequence[Unsettled], overdue: set[AttemptKey], floor: Floor) -> None:
+    """Read the credit log, look at its unclaimed tasks, settle what is certain.
+
+    The attempts are read after the log: whoever submitted before it was read is among them, or
+    owns its task by then. Of those alike, the ones whose job waits are served first.
+    """
+    desk, account = floor.desk, floor.desk.batch.account
+    since = min(_began(u) for u in mine) - SLACK_S
+    began = desk.now()
     read = await read_log(desk, since)
-    unseen = await _examine(await desk.store.unclaimed(desk.batch.account, since), floor)
-    known = await desk.store.strangers(desk.batch.account, since)
+    floor.search.unread = 0 if read else floor.search.unread + 1
+    unseen = await _examine(await desk.store.unclaimed(account, since), floor)
+    known = await desk.store.strangers(account, since)
+    every = sorted(await desk.store.unsettled(account), key=lambda u: u.job is None)
     findings = settle([_doubt(u) for u in every], [*map(_task, known), *map(_blank, unseen)])
-    certain = {s.attempt: s for s in findings.settled} if not unseen else {}
+    certain = {s.attempt: s for s in findings.settled}
     for u in mine:
         settlement = certain.get(u.attempt.key)
         if settlement is not None:
             await _adopt(u, settlement.task_id, settlement.evidence, floor)
-        elif u.attempt.key in overdue and read:
-            await _horizon_over(u, findings, began, floor)
+        elif u.attempt.key in overdue and read and u.attempt.key in findings.open:
+            await _horizon_over(u, findings.open[u.attempt.key], began, floor)
 
 
 async def _examine(charges: Sequence[Charge], floor: Floor) -> list[Charge]:
@@ -117,8 +137,10 @@ async def _examine(charges: Sequence[Charge], floor: Floor) -> list[Charge]:
             search.unknown[charge.task_id] = search.unknown.get(charge.task_id, 0) + 1
         not_ours = search.unknown.get(charge.task_id, 0) >= NOT_OURS_AFTER
         if not view.known and not not_ours:
+            search.silent[charge.task_id] = search.silent.get(charge.task_id, 0) + 1
             unseen.append(charge)
             continue
+        search.silent.pop(charge.task_id, None)
         await desk.store.remember_stranger(
             desk.batch.account,
             Stranger(
@@ -157,18 +179,25 @@ async def _adopt(u: Unsettled, task_id: TaskId, evidence: str, floor: Floor) -> 
     return True
 
 
-async def _horizon_over(u: Unsettled, findings: Findings, log_read_at: float, floor: Floor) -> None:
-    """The horizon has ended and the whole log was read since: the user's choice decides."""
+async def _horizon_over(
+    u: Unsettled, candidates: Sequence[TaskId], log_read_at: float, floor: Floor
+) -> None:
+    """The horizon has ended and the whole log was read since: the user's choice decides.
+
+    ``log_read_at`` is monotonic, as the horizon's end is: a wall clock that jumped decides nothing.
+    """
     desk, key = floor.desk, u.attempt.key
-    settings = desk.settings
-    candidates = findings.open.get(key, ())
+    settings, silent = desk.settings, floor.search.silent
     assert u.job is not None
+    if any(silent.get(task, SILENT_LOOKS) < SILENT_LOOKS for task in candidates):
+        return
+    late_s = log_read_at - floor.search.deadlines[key]
     allowed = may_resubmit(
         on_doubt=settings.on_doubt,
         started_at=u.attempt.started_at,
         horizon_s=settings.doubt_horizon_s,
         deadline_s=settings.task_deadline_s,
-        log_read_at=log_read_at,
+        log_read_at=u.attempt.started_at + settings.doubt_horizon_s + late_s,
         candidates=len(candidates),
     )
     if not allowed:
@@ -185,6 +214,19 @@ async def _horizon_over(u: Unsettled, findings: Findings, log_read_at: float, fl
     after = await floor.move(u.job, event)
     floor.tell(Level.INFO, message, u.job)
     await floor.file(after)
+
+
+def _hold_unread(u: Unsettled, floor: Floor) -> None:
+    """The horizon has ended and the log cannot be read: nothing may be concluded, and the run
+    does not wait for it. The next run looks again."""
+    floor.search.held.add(u.attempt.key)
+    if u.attempt.key not in floor.search.told:
+        floor.search.told.add(u.attempt.key)
+        message = (
+            "still in doubt: the credit log could not be read until after doubt_horizon; the next "
+            "run looks again. Or settle it with: orchestrator resolve"
+        )
+        floor.tell(Level.PROBLEM, message, u.job)
 
 
 def _tell_held(job: Job, key: AttemptKey, candidates: Sequence[TaskId], floor: Floor) -> None:
@@ -224,4 +266,4 @@ def _task(stranger: Stranger) -> Unclaimed:
 
 def _blank(charge: Charge) -> Unclaimed:
     """A task of which nothing is known could be anybody's."""
-    return Unclaimed(task_id=charge.task_id, logged_at=charge.charged_at)
+    return Unclaimed(task_id=charge.task_id, logged_at=charge.charged_at, blank=True)

@@ -122,7 +122,10 @@ class Engine:
         floor.search.open = max(
             floor.search.open, counts.get(State.IN_DOUBT, 0) - len(floor.search.held)
         )
-        if not floor.stale and counts.get(State.SUBMITTED, 0) <= len(floor.tasks.watches):
+        for batch, job in await desk.store.strays(desk.batch.account, desk.batch.key):
+            if batch not in desk.neighbours and job.key not in floor.tasks.watches:
+                floor.watch_task(job, at_once=True, stray=True)
+        if not floor.stale and counts.get(State.SUBMITTED, 0) <= floor.tasks.own():
             return
         floor.stale = False
         for job in await desk.store.submitted(desk.batch.key):
@@ -166,6 +169,7 @@ class Engine:
             unclaimed=floor.unclaimed,
             unanswered=len(floor.unanswered),
             unanswered_visible=frozenset(floor.unanswered.values()),
+            doubtful_visible=frozenset(floor.search.visible.values()),
             polling=len(floor.polling),
             probing=floor.probing,
             downloading=len(floor.downloading),

@@ -24,7 +24,11 @@ UNINFORMED = frozenset({TaskFate.NO_INFORMATION, TaskFate.BUSY, TaskFate.AUTH})
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """One task and what was seen of it in this run. ``deadline`` is monotonic seconds."""
+    """One task and what was seen of it in this run. ``deadline`` is monotonic seconds.
+
+    ``stray``: the task of another batch of the account, which nobody runs now. It is watched
+    because it holds a slot, and this run does not wait for it.
+    """
 
     job: Job
     deadline: float
@@ -32,6 +36,7 @@ class Watch:
     unknown: int = 0
     no_url: int = 0
     odd: str | None = None
+    stray: bool = False
 
 
 class Tasks:
@@ -45,13 +50,18 @@ class Tasks:
         self._keys: dict[TaskId, JobKey] = {}
         self._overdue: set[JobKey] = set()
         self._unasked: set[JobKey] = set()
+        self._strays: set[JobKey] = set()
 
-    def adopt(self, job: Job, *, now: float, wall: float, at_once: bool) -> None:
+    def adopt(
+        self, job: Job, *, now: float, wall: float, at_once: bool, stray: bool = False
+    ) -> None:
         """Watch the task of a `submitted` job. ``at_once``: ask now, it may have ended long ago."""
         allowed = self._settings.task_deadline_s
         elapsed = wall - (job.accepted_at if job.accepted_at is not None else wall)
         left = allowed - elapsed if elapsed >= 0 else allowed
-        self.watches[job.key] = Watch(job=job, deadline=now + left)
+        self.watches[job.key] = Watch(job=job, deadline=now + left, stray=stray)
+        if stray:
+            self._strays.add(job.key)
         if job.overdue:
             self._overdue.add(job.key)
             self._unasked.add(job.key)
@@ -68,6 +78,7 @@ class Tasks:
         self.schedule.drop(key)
         self._overdue.discard(key)
         self._unasked.discard(key)
+        self._strays.discard(key)
 
     def became_overdue(self, job: Job) -> None:
         """The task holds no slot any more, and is asked about rarely."""
@@ -97,11 +108,15 @@ class Tasks:
 
     def live(self) -> int:
         """Tasks whose end this run waits for; an overdue one only until it was asked about."""
-        return self.rendering() + len(self._unasked)
+        return self.rendering() + len(self._unasked - self._strays)
+
+    def own(self) -> int:
+        """This batch's tasks."""
+        return len(self.watches) - len(self._strays)
 
     def rendering(self) -> int:
-        """Tasks that are not overdue."""
-        return len(self.watches) - len(self._overdue)
+        """This batch's tasks that are not overdue."""
+        return len(self.watches) - len(self._overdue | self._strays)
 
 
 def task_event(watch: Watch, view: TaskView, *, now: float, wall: float) -> Event | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from orchestrator.core.outage import Stop
-from orchestrator.core.outcome import CallFate, PutFate, judge_put
+from orchestrator.core.outage import STOPS, Stop
+from orchestrator.core.outcome import SUBMIT_CODES, CallFate, CallVerdict, PutFate, judge_put
 from orchestrator.engine.desk import Desk
 from orchestrator.engine.floor import Floor
 from orchestrator.engine.ports import Source
 from orchestrator.errors import MediaError, StaleJob
-from orchestrator.model import ContentHash, Event, EventKind, FileId, Job
+from orchestrator.model import Answer, ContentHash, Event, EventKind, FileId, Job
 from orchestrator.store.base import Asset
 from orchestrator.topview import wire
 
@@ -32,8 +32,8 @@ async def _upload(job: Job, asset: Asset, floor: Floor) -> None:
     match result:
         case Uploaded(file_id=file_id):
             await floor.shield(_uploaded(replace(asset, file_id=file_id), floor))
-        case NotUploaded(auth=True, message=message):
-            floor.stop(Stop.AUTH, message)
+        case NotUploaded(stop=Stop() as stop, message=message):
+            floor.stop(stop, f"{message}: nothing more is submitted")
         case NotUploaded():
             await _failed(job, asset.content_hash, result, floor)
 
@@ -87,11 +87,12 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotUploaded:
-    """The file cannot be uploaded. ``auth``: the vendor refused the credentials."""
+    """The file cannot be uploaded. ``stop``: the account is the reason, not the file, and the
+    run has to end."""
 
     reason: str
     message: str
-    auth: bool = False
+    stop: Stop | None = None
 
 
 async def bring(source: Source, desk: Desk) -> Uploaded | NotUploaded:
@@ -106,7 +107,10 @@ async def bring(source: Source, desk: Desk) -> Uploaded | NotUploaded:
             return refused
         if refused:
             continue
-        if await _visible(ticket.file_id, desk):
+        visible = await _visible(ticket.file_id, desk)
+        if isinstance(visible, NotUploaded):
+            return visible
+        if visible:
             return Uploaded(file_id=ticket.file_id)
         last = NotUploaded(
             reason="upload:check", message="the vendor does not see the file after its upload"
@@ -122,14 +126,22 @@ async def _credential(source: Source, desk: Desk) -> wire.Credential | NotUpload
         if ticket is not None:
             return ticket
         match verdict.fate:
-            case CallFate.AUTH:
-                return NotUploaded(reason=verdict.reason, message=verdict.message, auth=True)
-            case CallFate.PERMANENT:
-                return NotUploaded(reason=verdict.reason, message=verdict.message)
+            case CallFate.AUTH | CallFate.PERMANENT:
+                return _refused(answer, verdict)
             case CallFate.OK:  # a success that names no file: odd, and free to ask again
                 desk.note(desk.api, silent=True)
             case CallFate.RETRY:
                 pass
+
+
+def _refused(answer: Answer, verdict: CallVerdict) -> NotUploaded:
+    """A refusal that no repeating will change."""
+    stop = None
+    if verdict.fate is CallFate.AUTH:
+        stop = Stop.AUTH
+    elif answer.code is not None and answer.code in SUBMIT_CODES:
+        stop = STOPS.get(SUBMIT_CODES[answer.code][0])
+    return NotUploaded(reason=verdict.reason, message=verdict.message, stop=stop)
 
 
 async def _put(url: str, source: Source, desk: Desk) -> bool | NotUploaded:
@@ -154,12 +166,15 @@ async def _put(url: str, source: Source, desk: Desk) -> bool | NotUploaded:
                 pass
 
 
-async def _visible(file_id: FileId, desk: Desk) -> bool:
+async def _visible(file_id: FileId, desk: Desk) -> bool | NotUploaded:
+    """Whether the vendor sees the file, asked until it does or patience ends."""
     for turn in range(CHECKS):
         if turn:
             await desk.ports.clock.sleep(CHECK_WAIT_S * desk.scale)
         await desk.until_open(desk.api)
-        answer, _ = await desk.ask(lambda: desk.ports.vendor.check(file_id))
+        answer, verdict = await desk.ask(lambda: desk.ports.vendor.check(file_id))
+        if verdict.fate is CallFate.AUTH:
+            return _refused(answer, verdict)
         if wire.check_result(answer):
             return True
     return False

@@ -305,6 +305,9 @@ class EngineStore(Protocol):
         `cancelled` ones whose current attempt still holds a slot or is overdue and not ended;
         orphans and unselected included."""
 
+    async def strays(self, account: AccountKey, batch: BatchKey) -> list[tuple[BatchKey, Job]]:
+        """Jobs of the account's other batches whose tasks hold a slot, with their batches."""
+
     async def assets(self, account: AccountKey, hashes: Sequence[ContentHash]) -> list[Asset]:
         """The known assets among ``hashes``."""
 

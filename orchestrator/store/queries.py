@@ -26,6 +26,11 @@ SUBMITTED = (
     AND (j.state = 'submitted' OR (a.task_id IS NOT NULL AND a.ended_at IS NULL))
 ORDER BY a.accepted_at, a.key, j.key"""
 )
+STRAYS = (
+    JOBS.replace("SELECT ", "SELECT j.batch, ", 1)
+    + """WHERE a.account = ? AND a.slot = 'task' AND j.batch != ?
+ORDER BY a.accepted_at, a.key"""
+)
 IN_DOUBT_WITH_TASK = (
     JOBS + "WHERE j.batch = ? AND j.state = 'in_doubt' AND a.task_id IS NOT NULL ORDER BY j.key"
 )

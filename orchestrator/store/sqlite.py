@@ -95,6 +95,11 @@ class SqliteStore(Ledger):
         """Every job whose task is asked about."""
         return await self._jobs(queries.SUBMITTED, batch)
 
+    async def strays(self, account: AccountKey, batch: BatchKey) -> list[tuple[BatchKey, Job]]:
+        """Other batches' jobs whose tasks hold a slot."""
+        found = await self._rows(queries.STRAYS, account, batch)
+        return [(BatchKey(row[0]), rows.job(row[1:])) for row in found]
+
     async def assets(self, account: AccountKey, hashes: Sequence[ContentHash]) -> list[Asset]:
         """The known assets among ``hashes``, each once."""
 
