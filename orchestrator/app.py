@@ -19,7 +19,7 @@ from orchestrator import rehearsal as rehearsals
 from orchestrator.config import identity, state_dir, vendor_settings
 from orchestrator.core.budget import Tariff
 from orchestrator.engine.ledger import learned_tariff
-from orchestrator.engine.lock import BatchLock, is_held, read_owner
+from orchestrator.engine.lock import BatchLock, is_held, lock_path, read_owner
 from orchestrator.engine.neighbours import note_of
 from orchestrator.engine.progress import Observer, Silent
 from orchestrator.errors import CredentialsError
@@ -33,7 +33,6 @@ from orchestrator.session import (
     RunOptions,
     Session,
     draft_for,
-    lock_path,
     owner_of_this_process,
 )
 from orchestrator.store.base import AppStore, BatchRow

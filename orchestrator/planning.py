@@ -297,6 +297,7 @@ def _past(
         output_bytes=known.output_bytes,
         task_age_s=None if known.accepted_at is None else now - known.accepted_at,
         task_may_deliver=may_deliver,
+        doubt_open=known.doubt_open,
         revival=how_to_revive(task_may_deliver=may_deliver, files_live=hashes <= live),
     )
 

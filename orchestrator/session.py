@@ -20,7 +20,7 @@ from orchestrator.core.outcome import CallFate, judge_call
 from orchestrator.core.verdict import exit_code
 from orchestrator.engine.clock import SystemClock, boot_id
 from orchestrator.engine.desk import Desk
-from orchestrator.engine.lock import FileLock
+from orchestrator.engine.lock import FileLock, lock_path
 from orchestrator.engine.neighbours import live_limits
 from orchestrator.engine.pace import Pacer
 from orchestrator.engine.ports import Ports, Vendor
@@ -30,6 +30,7 @@ from orchestrator.errors import (
     BatchConflict,
     BatchLocked,
     CredentialsError,
+    OrchestratorError,
     OutputConflict,
     UsageError,
     VendorUnavailable,
@@ -115,6 +116,7 @@ class Session:
         self._manifest = prepared.manifest
         self._watcher, self._folder, self._env = watcher, folder, env
         self._clock = SystemClock()
+        self._report = ""
 
     def tell(self, level: Level, message: str, job: JobId | None = None) -> None:
         """Tell those who watch."""
@@ -160,6 +162,7 @@ class Session:
             async with self._listening(engine, client, desk):
                 outcome = await engine.run()
             await self._finish(run, batch, outcome)
+            self._report = await self._gallery(batch)
             return outcome
 
     def _refuse_conflicts(self, draft: Draft) -> None:
@@ -313,6 +316,18 @@ class Session:
         }
         await self._store.end_run(run, time.time(), code, summary)
 
+    async def _gallery(self, batch: BatchRow) -> str:
+        """The page with the batch's videos; a run never fails for it."""
+        from orchestrator.results import write_report
+
+        rehearsal = self._options.rehearsal is not None
+        try:
+            page = await write_report(self._store, batch, rehearsal=rehearsal, folder=self._folder)
+        except OrchestratorError as error:
+            self.tell(Level.PROBLEM, f"no report: {error}")
+            return ""
+        return str(page)
+
     async def _overdue(self, batch: BatchRow) -> int:
         rows = await self._store.job_rows(batch.key, states=(State.SUBMITTED,))
         return sum(row.overdue and row.selected and not row.orphan for row in rows)
@@ -351,6 +366,7 @@ class Session:
                 stops=outcome.stops,
             ),
             outputs=_common_folder([Path(row.output) for row in rows]),
+            report=self._report,
             state_dir=str(self._folder),
         )
 
@@ -367,11 +383,6 @@ async def draft_for(
         assets = await store.assets(batch.account, sorted(hashes))
         live = frozenset(a.content_hash for a in assets if a.file_id is not None)
     return await asyncio.to_thread(draft_plan, wanted, known, live, choice, time.time()), live
-
-
-def lock_path(folder: Path, batch: BatchRow) -> Path:
-    """The lock file of a batch."""
-    return folder / "locks" / f"{batch.name}.{batch.account}.lock"
 
 
 def owner_of_this_process() -> Owner:

@@ -10,7 +10,19 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from orchestrator.cli import emulate, guard, look, output, plan
+from orchestrator.cli import (
+    catalogues,
+    complete,
+    doctor,
+    emulate,
+    guard,
+    look,
+    operate,
+    output,
+    plan,
+    results,
+    starter,
+)
 from orchestrator.cli import run as run_
 
 HELP = """Turn a YAML manifest of avatar/audio pairs into finished talking-avatar videos, in bulk,
@@ -63,6 +75,69 @@ app.command("jobs", short_help="List jobs: state, task, output, error.", epilog=
     look.jobs
 )
 app.command(
+    "why",
+    short_help="Tell the history of one job, and what comes next.",
+    epilog=operate.WHY_EXAMPLES,
+)(operate.why)
+app.command(
+    "retry",
+    short_help="Bring failed and cancelled jobs back, never paying twice.",
+    epilog=operate.RETRY_EXAMPLES,
+)(operate.retry)
+app.command(
+    "cancel", short_help="Give up jobs that are not finished.", epilog=operate.CANCEL_EXAMPLES
+)(operate.cancel)
+app.command(
+    "resolve",
+    short_help="Settle jobs in doubt: name the task, or submit anew.",
+    epilog=operate.RESOLVE_EXAMPLES,
+)(operate.resolve)
+app.command(
+    "report",
+    short_help="Write one HTML page that shows a whole batch.",
+    epilog=results.REPORT_EXAMPLES,
+)(results.report)
+app.command(
+    "export",
+    short_help="Write the results of a batch as CSV, JSON or JSONL.",
+    epilog=results.EXPORT_EXAMPLES,
+)(results.export)
+app.command(
+    "avatars",
+    short_help="List the vendor's avatars, or your own.",
+    epilog=catalogues.AVATARS_EXAMPLES,
+)(catalogues.avatars)
+app.command(
+    "voices",
+    short_help="List the vendor's voices, or your own.",
+    epilog=catalogues.VOICES_EXAMPLES,
+)(catalogues.voices)
+app.command(
+    "captions",
+    short_help="List the styles of captions.",
+    epilog=catalogues.CAPTIONS_EXAMPLES,
+)(catalogues.captions)
+app.command(
+    "ethnicities",
+    short_help="List the names that 'avatars --ethnicity' takes.",
+    epilog=catalogues.ETHNICITIES_EXAMPLES,
+)(catalogues.ethnicities)
+app.command(
+    "credits",
+    short_help="Show the balance, and what was charged.",
+    epilog=catalogues.CREDITS_EXAMPLES,
+)(catalogues.credits)
+app.command(
+    "doctor",
+    short_help="Check everything that a batch needs, and say what to mend.",
+    epilog=doctor.EXAMPLES,
+)(doctor.doctor)
+app.command(
+    "init",
+    short_help="Write a manifest for a folder of faces and voices.",
+    epilog=starter.EXAMPLES,
+)(starter.init)
+app.command(
     "emulator", short_help="Run the emulator of the vendor's API alone.", epilog=emulate.EXAMPLES
 )(emulate.emulator)
 app.command(
@@ -77,6 +152,7 @@ _WrongUsage = cast(type[Exception], typer.BadParameter.__base__)
 def main() -> int:
     """Run the command line of this process and return its exit code."""
     output.forgiving()
+    complete.enable()
     try:
         code = app(prog_name="orchestrator", standalone_mode=False)
     except _WrongUsage as error:

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from orchestrator.cli import facade, options, output
 from orchestrator.cli.guard import complaint_document, guarded, tally
 from orchestrator.cli.logs import log_everything
+from orchestrator.model import Complaint
+
+Online = Annotated[
+    bool,
+    typer.Option(
+        "--online",
+        help="Compare avatar, voice and caption ids with the vendor's lists, too; needs "
+        "credentials, spends nothing.",
+    ),
+]
 
 PLAN_EXAMPLES = """\b
 Examples:
@@ -16,6 +32,7 @@ VALIDATE_EXAMPLES = """\b
 Examples:
   orchestrator validate jobs.yaml
   orchestrator validate jobs.yaml --json | jq '.complaints[].problem'
+  orchestrator validate jobs.yaml --online     ids against the vendor's lists
 
 Exit code 0 without complaints (warnings are none), else 2."""
 
@@ -70,6 +87,8 @@ def plan(
 @guarded
 def validate(
     manifest: options.Manifest,
+    online: Online = False,
+    state: options.StateDir = None,
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> int:
@@ -81,6 +100,8 @@ def validate(
         complaints = facade.loop_of(facade.make_orchestrator(None).validate(manifest))
     except ManifestError as error:
         complaints = error.complaints
+    if online:
+        complaints = _with_ids(complaints, manifest, state)
     valid = all(c.warning for c in complaints)
     if as_json:
         output.document({"valid": valid, "complaints": [complaint_document(c) for c in complaints]})
@@ -88,6 +109,19 @@ def validate(
         output.out(map(str, complaints))
     output.tell([f"{manifest}: {tally(complaints)}"])
     return 0 if valid else 2
+
+
+def _with_ids(
+    complaints: Sequence[Complaint], manifest: Path, state: Path | None
+) -> tuple[Complaint, ...]:
+    """The complaints, and those about ids that the vendor's lists do not show, by place."""
+    from orchestrator.catalogues.facade import Catalogues
+
+    catalogues = Catalogues(state, manifest=manifest)
+    checked = facade.loop_of(catalogues.check_ids(manifest))
+    output.tell(checked.notes)
+    every = dict.fromkeys((*complaints, *checked.complaints))
+    return tuple(sorted(every, key=lambda c: (c.place.file, c.place.line, c.place.column)))
 
 
 @guarded

@@ -74,6 +74,8 @@ def _places(view: RunView) -> list[str]:
     lines = []
     if view.outputs:
         lines.append(f"videos  {view.outputs}")
+    if view.report:
+        lines.append(f"report  {view.report}")
     if view.state_dir:
         lines.append(f"state   {view.state_dir}")
     return lines + [f"next    {step}" for step in view.next_steps]

@@ -55,6 +55,7 @@ class Past:
     task_age_s: float | None
     task_may_deliver: bool
     revival: EventKind
+    doubt_open: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,11 @@ def rule_known(past: Past, look: Look, *, retry_failed: bool, overwrite: bool) -
     match past.state:
         case State.DONE:
             return _done(past, look, overwrite)
+        case State.FAILED if retry_failed and past.doubt_open:
+            reason = (
+                "given up while in doubt: may have been paid for; orchestrator resolve settles it"
+            )
+            return Ruling(case=Case.RESTING, reason=reason)
         case State.FAILED if retry_failed:
             return Ruling(
                 case=Case.RETRY, reason="failed before (--retry-failed)", event=past.revival

@@ -48,12 +48,14 @@ class Unclaimed:
     """A task of the account that no attempt owns. ``logged_at`` is Unix seconds, vendor's clock.
 
     ``video`` and ``audio`` are the file ids that the query shows, None where it shows none.
+    ``blank``: no query has told anything of it yet, so it could be anybody's and proves nothing.
     """
 
     task_id: TaskId
     logged_at: float
     video: FileId | None = None
     audio: FileId | None = None
+    blank: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,11 +117,11 @@ def settle(doubts: Sequence[Doubt], tasks: Sequence[Unclaimed]) -> Findings:
 def _next_settlement(doubts: Sequence[Doubt], tasks: Sequence[Unclaimed]) -> Settlement | None:
     for doubt in doubts:
         proofs = [t for t in tasks if proves(doubt, t)]
-        if not proofs:
+        if not proofs or any(task.blank for task in proofs):
             continue
         group = [d for d in doubts if any(_rival(d, t) for t in proofs)]
         alike = all(d.revision == doubt.revision for d in group)
-        if alike and len(proofs) <= len(group) and _share(group, proofs):
+        if alike and _share(group, proofs) and not _too_many(group, tasks):
             return Settlement(
                 attempt=doubt.attempt,
                 task_id=proofs[0].task_id,
@@ -139,6 +141,11 @@ def _rival(doubt: Doubt, task: Unclaimed) -> bool:
 def _share(group: Sequence[Doubt], proofs: Sequence[Unclaimed]) -> bool:
     """Whether each of the tasks would be right for each of the attempts."""
     return all(proves(d, t) for d in group for t in proofs)
+
+
+def _too_many(group: Sequence[Doubt], tasks: Sequence[Unclaimed]) -> bool:
+    """Whether there are more tasks than these attempts can have made: some are somebody else's."""
+    return sum(any(proves(d, t) for d in group) for t in tasks) > len(group)
 
 
 def _words(task: Unclaimed, attempts: int) -> str:

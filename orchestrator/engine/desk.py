@@ -11,9 +11,12 @@ from orchestrator.core.outcome import CallFate, CallVerdict, judge_call
 from orchestrator.engine.neighbours import lowest
 from orchestrator.engine.pace import Pacer
 from orchestrator.engine.ports import Ports
+from orchestrator.engine.progress import Level
 from orchestrator.model import Answer, BatchKey, Job, Limits, RunKey, Settings
 from orchestrator.store.base import BatchRow, EngineStore, Purse, SlotRule
 
+SILENT_AFTER = 2
+"""So many failures in a row make a host silent, and worth a word."""
 DOUBT_HOLDS_SLOT_S = 600.0
 """A submit of unknown fate holds its slot this long (scaled); then 4007 is the guard."""
 
@@ -22,6 +25,7 @@ DOUBT_HOLDS_SLOT_S = 600.0
 class Host:
     """One host and its breaker: whoever finds it silent makes everybody wait."""
 
+    name: str
     breaker: Breaker = field(default_factory=Breaker)
 
     @property
@@ -55,9 +59,10 @@ class Desk:
     clock_offset_s: float = 0.0
     tariff: Tariff = field(default_factory=Tariff)
     notice_url: Callable[[str], str] | None = None
-    api: Host = field(default_factory=Host)
-    objects: Host = field(default_factory=Host)
-    cdn: Host = field(default_factory=Host)
+    api: Host = field(default_factory=lambda: Host("the API"))
+    objects: Host = field(default_factory=lambda: Host("the object store"))
+    cdn: Host = field(default_factory=lambda: Host("the download host"))
+    tell: Callable[[Level, str], None] = field(default=lambda _level, _message: None)
 
     def __post_init__(self) -> None:
         self.limits = self.settings.limits
@@ -96,11 +101,14 @@ class Desk:
         verdict = judge_call(answer)
         self.note_clock(answer)
         silent = verdict.fate is CallFate.RETRY
-        self.note(self.api, silent=silent, retry_after_s=verdict.retry_after_s)
+        self.note(self.api, silent=silent, retry_after_s=verdict.retry_after_s, why=verdict.message)
         return answer, verdict
 
-    def note(self, host: Host, *, silent: bool, retry_after_s: float | None = None) -> None:
+    def note(
+        self, host: Host, *, silent: bool, retry_after_s: float | None = None, why: str = ""
+    ) -> None:
         """Remember whether a host gave a usable answer."""
+        before = host.breaker.failures
         if silent:
             host.breaker = host.breaker.failed(
                 now=self.now(),
@@ -110,6 +118,17 @@ class Desk:
             )
         else:
             host.breaker = host.breaker.answered()
+        self._tell_change(host, before, why)
+
+    def _tell_change(self, host: Host, before: int, why: str) -> None:
+        """Say once that a host is silent, and once that it answers again."""
+        after = host.breaker.failures
+        if before < SILENT_AFTER <= after:
+            reason = f" ({why})" if why else ""
+            what = f"{host.name} does not answer{reason}: everything that needs it waits"
+            self.tell(Level.PROBLEM, what)
+        elif after == 0 and before >= SILENT_AFTER:
+            self.tell(Level.INFO, f"{host.name} answers again")
 
     def note_clock(self, answer: Answer) -> None:
         """Learn how far the vendor's clock is from ours."""

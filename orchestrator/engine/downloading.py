@@ -89,7 +89,7 @@ async def _not_fetched(job: Job, link: str, error: DownloadError, floor: Floor) 
     elif error.bad_content or error.link_dead:
         floor.windows.put_rendered(job, None)
     else:
-        desk.note(desk.cdn, silent=True)
+        desk.note(desk.cdn, silent=True, why=str(error))
         floor.windows.put_rendered(job, link)
 
 

@@ -40,6 +40,7 @@ class Floor:
     ) -> None:
         self.desk, self.stop, self.wake = desk, stop, wake
         self._observer = observer
+        desk.tell = self.tell
         self.windows = Windows(desk.store, desk.batch)
         self.tasks = Tasks(desk.settings, desk.ports.random)
         self.tally = Tally(started=desk.now())
@@ -62,11 +63,7 @@ class Floor:
     def hosts(self) -> dict[str, Host]:
         """Hosts by a name for people."""
         desk = self.desk
-        return {
-            "the API": desk.api,
-            "the object store": desk.objects,
-            "the download host": desk.cdn,
-        }
+        return {host.name: host for host in (desk.api, desk.objects, desk.cdn)}
 
     def tell(self, level: Level, message: str, job: Job | None = None) -> None:
         """Tell those who watch."""

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from orchestrator.errors import BatchLocked, StoreError
-from orchestrator.store.base import Owner
+from orchestrator.store.base import BatchRow, Owner
 
 TRIES, TRY_AGAIN_S = 4, 0.05
 """A reader that looks who holds a batch takes the lock for a moment; that must stop no run."""
@@ -137,3 +137,8 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(fd)
     return False
+
+
+def lock_path(folder: Path, batch: BatchRow) -> Path:
+    """The lock file of a batch."""
+    return folder / "locks" / f"{batch.name}.{batch.account}.lock"

@@ -28,7 +28,7 @@ from orchestrator.store.base import Charge, Stranger, Unsettled
 NOT_OURS_AFTER = 3
 """A charged task that the query does not know so often is no video avatar of this account."""
 UNREAD_LOOKS = 3
-"""After the horizon, so many looks in a row at a log that cannot be read are enough."""
+"""Once the horizon has ended, so many looks in a row that could not read the log are enough."""
 NOT_OURS = FileId("(not known to the query)")
 SILENT_LOOKS = 3
 """A charged task of which so many looks learned nothing is waited for no longer in this run."""
@@ -126,6 +126,8 @@ async def _by_log(mine: Sequence[Unsettled], overdue: set[AttemptKey], floor: Fl
             await _adopt(u, settlement.task_id, settlement.evidence, floor)
         elif u.attempt.key in overdue and read and u.attempt.key in findings.open:
             await _horizon_over(u, findings.open[u.attempt.key], began, floor)
+        elif u.attempt.key in overdue and floor.search.unread >= UNREAD_LOOKS:
+            _hold_unread(u, floor)
 
 
 async def _examine(charges: Sequence[Charge], floor: Floor) -> list[Charge]:

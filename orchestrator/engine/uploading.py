@@ -154,7 +154,9 @@ async def _put(url: str, source: Source, desk: Desk) -> bool | NotUploaded:
             return NotUploaded(reason="file", message=f"{error.problem}; {error.remedy}")
         verdict = judge_put(answer)
         silent = verdict.fate is PutFate.RETRY
-        desk.note(desk.objects, silent=silent, retry_after_s=verdict.retry_after_s)
+        desk.note(
+            desk.objects, silent=silent, retry_after_s=verdict.retry_after_s, why=verdict.message
+        )
         match verdict.fate:
             case PutFate.OK:
                 return False

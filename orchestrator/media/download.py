@@ -13,7 +13,7 @@ import hashlib
 import os
 import shutil
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +33,9 @@ from orchestrator.model import Verify
 _WRITE_BYTES = 512 * 1024
 _READ_BUFFER_BYTES = 256 * 1024
 _SOCKETS = 100
+SLOWEST_BYTES = 64 * 1024
+"""Less than this in ``idle_s`` seconds is as good as nothing: a server that sends a byte a second
+would keep a download's place for days. What came is kept, and the next try goes on from there."""
 
 
 class OrderLike(Protocol):
@@ -82,7 +85,8 @@ class Downloader:
         idle_s: float = 60.0,
         proxies: Proxies | None = None,
     ) -> None:
-        """``idle_s``: how long nothing may come; a whole download has no limit.
+        """``idle_s``: how long less than :data:`SLOWEST_BYTES` may come; a whole download has no
+        limit.
 
         ``proxies`` None: as the environment says.
         """
@@ -212,7 +216,8 @@ class Downloader:
         await asyncio.to_thread(_require_room, output.parent, offer)
         path = await asyncio.to_thread(self._parts.begin, output, offer.validator)
         digest = None if offer.start else hashlib.md5(usedforsecurity=False)
-        size = await _append(reply.content, path, offer, digest)
+        pieces = _flowing(reply.content, self._idle_s)
+        size = await _append(pieces, path, offer, digest)
         if offer.total_bytes is not None and size != offer.total_bytes:
             await self._refuse_size(output, size, offer.total_bytes)
         md5 = None
@@ -290,8 +295,25 @@ class _Digest(Protocol):
     def update(self, data: bytes | bytearray, /) -> None: ...
 
 
+async def _flowing(content: aiohttp.StreamReader, idle_s: float) -> AsyncIterator[bytes]:
+    """The pieces of a body.
+
+    Raises:
+        TimeoutError: less than :data:`SLOWEST_BYTES` came in ``idle_s`` seconds.
+    """
+    now = asyncio.get_running_loop().time
+    since, came = now(), 0
+    async for chunk in content.iter_any():
+        yield chunk
+        came += len(chunk)
+        if now() - since >= idle_s:
+            if came < SLOWEST_BYTES:
+                raise TimeoutError
+            since, came = now(), 0
+
+
 async def _append(
-    content: aiohttp.StreamReader, path: Path, offer: Offer, digest: _Digest | None
+    pieces: AsyncIterator[bytes], path: Path, offer: Offer, digest: _Digest | None
 ) -> int:
     """Write what comes after ``offer.start`` bytes of the part; returns its size then.
 
@@ -305,7 +327,7 @@ async def _append(
             await file.seek(offer.start)
             await file.truncate()
         try:
-            async for chunk in content.iter_any():
+            async for chunk in pieces:
                 waiting += chunk
                 size += len(chunk)
                 if digest is not None:
@@ -328,7 +350,7 @@ def _network_words(error: Exception) -> str:
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
             return "The server of the video cannot be reached"
         case TimeoutError():
-            return "The download stood still; the next try goes on from there"
+            return "The download stood still or crept; the next try goes on from there"
         case _:
             return f"The download broke off ({type(error).__name__}); the next try goes on"
 

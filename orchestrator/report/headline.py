@@ -83,6 +83,7 @@ def next_steps(
         steps.append(f"{again} --retry-failed    # tries the failed jobs again")
     if counts.get(State.IN_DOUBT, 0) or counts.get(State.SUBMITTING, 0):
         steps.append(f"orchestrator jobs {batch} --in in_doubt{flags}    # shows the jobs in doubt")
+        steps.append(f"orchestrator why '{batch}/*'{flags}    # says what is known of each job")
     if Stop.AUTH in stops:
         steps.insert(0, "check TOPVIEW_API_KEY and TOPVIEW_UID")
     return tuple(steps)

@@ -144,7 +144,8 @@ class PlanView:
 class RunView:
     """How a run ended. ``headline`` is the one line to read the next morning.
 
-    ``next_steps`` are commands to type, each with why, most useful first.
+    ``next_steps`` are commands to type, each with why, most useful first. ``report`` is the page
+    with the videos, "" if there is none.
     """
 
     status: BatchView
@@ -156,5 +157,6 @@ class RunView:
     elapsed_s: float
     next_steps: tuple[str, ...] = ()
     outputs: str = ""
+    report: str = ""
     state_dir: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)

@@ -56,7 +56,8 @@ class Known:
     """What planning needs of a stored job: a light record, a batch may have 100,000.
 
     ``wire`` is the JSON text of the values the revision was taken over (to name what changed);
-    ``waiting_revision`` the newer revision that waits for this one to rest.
+    ``waiting_revision`` the newer revision that waits for this one to rest; ``doubt_open`` that
+    nobody knows whether its last submit made a task (the job may have been given up since).
     """
 
     key: JobKey
@@ -72,6 +73,7 @@ class Known:
     task_id: TaskId | None
     task_ended_badly: bool
     orphan: bool
+    doubt_open: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -198,7 +198,8 @@ WHERE batch = ? ORDER BY key DESC LIMIT 1
 KNOWN = """
 SELECT j.key, j.job_id, j.state, j.version, j.revision, j.waiting_revision, j.wire, j.output,
     j.output_bytes, j.orphan, a.accepted_at, a.task_id,
-    coalesce(a.ended_as IN ('task_failed', 'task_lost', 'render_again'), 0)
+    coalesce(a.ended_as IN ('task_failed', 'task_lost', 'render_again'), 0),
+    coalesce(a.verdict = 'unknown' AND a.task_id IS NULL, 0)
 FROM jobs AS j LEFT JOIN attempts AS a ON a.key = j.attempt
 WHERE j.batch = ?
 """

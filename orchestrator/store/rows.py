@@ -144,6 +144,7 @@ def known(row: Row) -> Known:
         accepted_at=row[10],
         task_id=row[11],
         task_ended_badly=bool(row[12]),
+        doubt_open=bool(row[13]),
     )
 
 

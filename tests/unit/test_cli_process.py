@@ -23,7 +23,11 @@ from orchestrator.cli.main import app
 from orchestrator.model import State
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["run", "plan", "validate", "status", "jobs", "emulator", "schema"]
+COMMANDS = [
+    *("run", "plan", "validate", "status", "jobs", "why", "retry", "cancel", "resolve", "report"),
+    *("export", "avatars", "voices", "captions", "ethnicities", "credits", "doctor", "init"),
+    *("emulator", "schema"),
+]
 HEAVY = {"aiohttp", "sqlite_utils", "pydantic", "yaml", "av", "rich", "uvloop", "jinja2"}
 
 
