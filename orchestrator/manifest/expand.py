@@ -7,14 +7,16 @@ Nothing here holds more than one job at a time. ``merged`` lays a job over the d
 from __future__ import annotations
 
 import os
-import re
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from orchestrator.manifest.nodes import Places, Plain, Spot
+from orchestrator.manifest.fill import Names
+from orchestrator.manifest.nodes import Plain, Spot
+from orchestrator.manifest.places import Packer
 from orchestrator.manifest.schema import DEFAULT_OUTPUT, Audio, Avatar, Job
 from orchestrator.model import FILE_AVATARS, AudioKind, AvatarKind, JobId, JobSpec, Mode
 
@@ -23,7 +25,10 @@ SOURCES = {
     "audio": frozenset({"file", "text", "text_file"}),
 }
 """Keys of which a job needs exactly one; one in the job replaces the default's."""
-_MARKS = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+AXES = {"avatar": "avatars", "audio": "audios"}
+"""The two things that a matrix combines, and the keys that list them."""
+_NONE: frozenset[str] = frozenset()
+_NO_SOURCES = frozenset({"audio.voice", "audio.speed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,7 @@ class Context:
 
     ``folder`` is the absolute folder of the manifest; ``output`` the template of all jobs that
     have none of their own, written at ``output_spot`` (None: nowhere, it is the program's).
+    ``vars`` are the usable ones, ``var_spots`` the places of their values.
     """
 
     file: str
@@ -41,6 +47,8 @@ class Context:
     output_spot: Spot | None = None
     output_spoiled: bool = False
     defaults: Plain
+    vars: Mapping[str, str] = field(default_factory=dict)
+    var_spots: Mapping[str, Spot] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -48,13 +56,14 @@ class Draft:
     """A job that was read and merged but may still be wrong.
 
     ``spots`` has places by dotted key, defaults included; ``own`` only those the job wrote
-    itself; ``spoiled`` the keys that were refused already.
+    itself; ``spoiled`` the keys that were refused already; ``names`` fills in its output.
     """
 
     job: Job
     spots: dict[str, Spot]
-    own: dict[str, Spot]
+    own: Mapping[str, Spot]
     spoiled: set[str]
+    names: Names
 
     def spot(self, *keys: str) -> Spot:
         """Where the first of ``keys`` that the job wrote itself stands, else that came with the
@@ -65,6 +74,13 @@ class Draft:
                     return spots[key]
         return self.spots[""]
 
+    def may_lack_source(self, section: str) -> bool:
+        """Whether something was refused that may have been the source of ``section``."""
+        return any(
+            key == section or (key.startswith(f"{section}.") and key not in _NO_SOURCES)
+            for key in self.spoiled
+        )
+
     def is_spoiled(self, *keys: str) -> bool:
         """Whether any of ``keys``, or the mapping around it, was refused."""
         return bool(self.spoiled) and any(
@@ -72,13 +88,22 @@ class Draft:
         )
 
 
-def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
-    """``values`` without keys that are null, at every depth."""
+def without_nulls(values: dict[str, Any]) -> dict[str, Any]:
+    """``values`` without keys that are null, at every depth; itself, if none is."""
+    if not _has_null(values):
+        return values
     return {
         key: without_nulls(value) if isinstance(value, dict) else value
         for key, value in values.items()
         if value is not None
     }
+
+
+def _has_null(values: dict[str, Any]) -> bool:
+    for value in values.values():
+        if value is None or (type(value) is dict and _has_null(value)):
+            return True
+    return False
 
 
 def section_of(plain: Plain, name: str) -> Plain:
@@ -92,27 +117,40 @@ def section_of(plain: Plain, name: str) -> Plain:
     )
 
 
+def dropped(values: dict[str, Any], dotted: str) -> None:
+    """Take the dotted key out of ``values``, if it is there; keys may have dots of their own."""
+    if dotted in values:
+        del values[dotted]
+        return
+    for name, inner in values.items():
+        if isinstance(inner, dict) and dotted.startswith(f"{name}."):
+            dropped(inner, dotted[len(name) + 1 :])
+
+
+def overlaid(base: Plain, job: Plain) -> Plain:
+    """``job`` laid over ``base``: mappings merge, a source replaces the source, null stays."""
+    values = {**base.values, **job.values}
+    spots = {**base.spots, **job.spots}
+    for name, under in base.values.items():
+        over = job.values.get(name)
+        if not isinstance(over, dict) or not isinstance(under, dict):
+            continue
+        sources = SOURCES.get(name, _NONE)
+        if any(over.get(key) is not None for key in sources):
+            for key in sources & under.keys() - over.keys():
+                spots.pop(f"{name}.{key}", None)
+            under = {key: value for key, value in under.items() if key not in sources}
+        values[name] = {**under, **over}
+    inherited = {key for key in base.spoiled if key not in job.spots}
+    spoiled = job.spoiled | inherited if inherited else job.spoiled
+    return Plain(values=values, spots=spots, spoiled=spoiled)
+
+
 def merged(defaults: Plain, job: Plain) -> Plain:
-    """``job`` laid over ``defaults``: mappings merge, a source replaces the source, null unsets."""
-    values = {**defaults.values, **job.values}
-    replaced: list[str] = []
-    for name, sources in SOURCES.items():
-        own, base = job.values.get(name), defaults.values.get(name)
-        if isinstance(own, dict) and isinstance(base, dict):
-            if any(own.get(key) is not None for key in sources):
-                replaced.extend(f"{name}.{key}" for key in base if key in sources)
-                base = {key: value for key, value in base.items() if key not in sources}
-            values[name] = {**base, **own}
-    inherited = {key for key in defaults.spoiled if key not in job.spots}
-    spots = {**defaults.spots, **job.spots}
-    for key in replaced:
-        if key not in job.spots:
-            spots.pop(key, None)
-    return Plain(
-        values=without_nulls(values),
-        spots=spots,
-        spoiled=job.spoiled | inherited if inherited else job.spoiled,
-    )
+    """``job`` laid over ``defaults``, and what is null then left out."""
+    whole = overlaid(defaults, job)
+    whole.values = without_nulls(whole.values)
+    return whole
 
 
 @lru_cache(maxsize=4096)
@@ -121,40 +159,30 @@ def absolute(folder: str, path: str) -> str:
     return str(Path(folder, path))
 
 
-def placeholders(template: str) -> list[str]:
-    """The names in braces in an output template; a brace without its partner counts as itself."""
-    found = (m for m in _MARKS.finditer(template) if m[0] not in ("{{", "}}"))
-    return [m[0] if m[1] is None else m[1] for m in found]
-
-
-def filled(template: str, values: Mapping[str, str]) -> str:
-    """``template`` with every placeholder filled in and doubled braces made single."""
-
-    def fill(match: re.Match[str]) -> str:
-        return match[0][0] if match[0] in ("{{", "}}") else values[match[1]]
-
-    return _MARKS.sub(fill, template)
-
-
 def output_of(draft: Draft, context: Context) -> str:
     """The absolute, normalised path of the job's video.
 
     The template must have been found right, the id and the batch's name as well.
+
+    Raises:
+        Unfillable: a placeholder of the template is not known in this job.
     """
     template = context.output if draft.job.output is None else draft.job.output
-    name = filled(template, {"batch": context.batch, "id": draft.job.id})
+    name = draft.names.fill("output", template)
     return os.path.normpath(os.path.join(context.folder, name))  # noqa: PTH118  (a hot path)
 
 
-def spec_of(draft: Draft, context: Context, output: str, text: str | None) -> JobSpec:
+def spec_of(
+    draft: Draft, context: Context, output: str, text: str | None, packer: Packer
+) -> JobSpec:
     """The finished job, from a draft that was found right.
 
     ``output`` is what :func:`output_of` gave; ``text`` the content of ``audio.text_file``, where
-    the job has one.
+    the job has one. Values that many jobs share are held once.
     """
     job = draft.job
-    avatar_kind, avatar = _avatar(job.avatar or Avatar(), context.folder)
-    audio_kind, audio = _audio(job.audio or Audio(), text, context.folder)
+    avatar_kind, avatar = _avatar(job.avatar or _NO_AVATAR, context.folder)
+    audio_kind, audio = _audio(job.audio or _NO_AUDIO, text, context.folder)
     speaks = job.audio if audio_kind is AudioKind.TEXT else None
     return JobSpec(
         job_id=JobId(job.id),
@@ -164,14 +192,30 @@ def spec_of(draft: Draft, context: Context, output: str, text: str | None) -> Jo
         audio=audio,
         output=Path(output),
         mode=job.mode or Mode.AVATAR1,
-        voice=speaks.voice if speaks else None,
+        voice=_once(speaks.voice if speaks else None),
         speed=1.0 if speaks is None or speaks.speed is None else speaks.speed,
-        caption=job.caption,
+        caption=_once(job.caption),
         save_avatar=bool(job.save_avatar),
         priority=job.priority or 0,
-        tags=tuple(job.tags or ()),
-        places=Places(context.file, _final_spots(draft, context)),
+        tags=_tags(job.tags) if job.tags else (),
+        places=packer.places(_final_spots(draft, context)),
     )
+
+
+def _once(text: str | None) -> str | None:
+    return None if text is None else sys.intern(text)
+
+
+def _tags(tags: list[str]) -> tuple[str, ...]:
+    return _same_tags(tuple(tags))
+
+
+@lru_cache(maxsize=4096)
+def _same_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sys.intern(tag) for tag in tags)
+
+
+_NO_AVATAR, _NO_AUDIO = Avatar(), Audio()
 
 
 def local_files(job: Job) -> list[tuple[str, str]]:
@@ -189,7 +233,7 @@ def local_files(job: Job) -> list[tuple[str, str]]:
 def _avatar(avatar: Avatar, folder: str) -> tuple[AvatarKind, str]:
     for kind in AvatarKind:
         if (value := getattr(avatar, kind.value)) is not None:
-            return kind, absolute(folder, value) if kind in FILE_AVATARS else value
+            return kind, absolute(folder, value) if kind in FILE_AVATARS else sys.intern(value)
     raise ValueError("a job without an avatar has no spec")
 
 

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeAlias, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from orchestrator.manifest.nodes import Plain, Spot, Table, key_spot
-from orchestrator.manifest.schema import NOT_YET, Head, Job
-from orchestrator.model import Complaint, Place
+from orchestrator.manifest.complaints import near
+from orchestrator.manifest.nodes import Plain, Spot, Table, key_spot, place_of
+from orchestrator.manifest.schema import NOT_YET, TAGS, Head
+from orchestrator.model import Complaint
 
 M = TypeVar("M", bound=BaseModel)
+
+Location: TypeAlias = tuple[int | str, ...]
+"""Keys and numbers of items, from the outside to a value."""
 
 _TOP = "it belongs at the top of the manifest, not in a job"
 _PLACEHOLDERS = {"id": "", "version": "1", "batch": ""}
 """Stand in for missing required keys so that the rest is checked all the same."""
+_LISTS = ("jobs", "matrix", "from")
+_ORDER = ("version", "batch", "id", "avatar", "audio", "avatars", "audios")
+"""The keys that are named first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +45,7 @@ class Page:
         self, spot: Spot, problem: str, remedy: str, *, warning: bool = False
     ) -> Complaint:
         """A complaint about ``spot`` of this file."""
-        place = Place(file=self.file, line=spot[0], column=spot[1])
+        place = place_of(spot, self.file)
         return Complaint(place=place, problem=problem, remedy=remedy, warning=warning)
 
 
@@ -53,31 +60,35 @@ def checked(model: type[M], plain: Plain, page: Page, complaints: list[Complaint
     except ValidationError as error:
         values = copy.deepcopy(plain.values)
         for detail in error.errors(include_url=False):
-            complaints.extend(_complaints_of(detail, model, plain, page))
-            plain.spoiled.add(_dotted(detail["loc"]))
-            _mend(values, detail)
+            location = tuple(step for step in detail["loc"] if step not in TAGS)
+            complaints.extend(_complaints_of(detail, location, model, plain, page))
+            plain.spoiled.add(_dotted(location))
+            _mend(values, location, detail["type"])
         return model.model_validate(values)
 
 
-def _mend(values: dict[str, Any], detail: ErrorDetails) -> None:
-    *path, last = detail["loc"]
+def _mend(values: dict[str, Any], location: Location, kind: str) -> None:
+    """Take out of ``values`` what was refused, so that the rest passes."""
+    *path, last = location
     around: Any = values
     for step in path:
-        around = around.get(step, {}) if isinstance(around, dict) else {}
-    if detail["type"] == "missing":
+        if isinstance(around, dict):
+            around = around.get(step, {})
+        elif isinstance(around, list) and isinstance(step, int) and step < len(around):
+            around = around[step]
+    if kind == "missing":
         around[last] = _PLACEHOLDERS[str(last)]
     elif isinstance(last, int):  # one item of a list: the key that holds the list goes
-        _mend(values, {**detail, "loc": tuple(path)})
-    elif last in _PLACEHOLDERS and not path and detail["type"] != "extra_forbidden":
+        _mend(values, tuple(path), kind)
+    elif last in _PLACEHOLDERS and not path and kind != "extra_forbidden":
         around[last] = _PLACEHOLDERS[last]
     else:
         around.pop(last, None)
 
 
 def _complaints_of(
-    detail: ErrorDetails, model: type[BaseModel], plain: Plain, page: Page
+    detail: ErrorDetails, location: Location, model: type[BaseModel], plain: Plain, page: Page
 ) -> Iterator[Complaint]:
-    location = detail["loc"]
     dotted = _dotted(location)
     value_spot = plain.spots.get(dotted, page.table.spot)
     name = _name(location)
@@ -98,9 +109,9 @@ def _complaints_of(
             problem = f"{name} is {shown(detail['input'])}"
             yield page.complaint(value_spot, problem, f"write {expected}")
         case "enum":
-            words = detail["ctx"]["expected"].replace("'", "")
             problem = f"{name} is {shown(detail['input'])}"
-            yield page.complaint(value_spot, problem, f"write {words}")
+            remedy = _right_word(detail["ctx"]["expected"], detail["input"])
+            yield page.complaint(value_spot, problem, remedy)
         case _:
             kind = {"string_type": "text", "list_type": "a list"}.get(detail["type"], "a mapping")
             yield page.complaint(
@@ -110,52 +121,82 @@ def _complaints_of(
             )
 
 
-def _unknown_key(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[str, str]:
+def _right_word(expected: str, given: Any) -> str:
+    """What to write instead of ``given``; ``expected`` is pydantic's "'this' or 'that'"."""
+    meant = near(given, re.findall("'([^']*)'", expected)) if isinstance(given, str) else None
+    return f'did you mean "{meant}"?' if meant else f"write {expected.replace(chr(39), '')}"
+
+
+def _unknown_key(location: Location, model: type[BaseModel]) -> tuple[str, str]:
     """Problem and remedy for a key that the model does not have."""
-    key, dotted = str(location[-1]), _dotted(location)
+    key, dotted = str(location[-1]), _name(location)
     if model is Head and dotted in NOT_YET:
         return f'the key "{dotted}" is not supported by this version yet', NOT_YET[dotted]
     section = _section(model, location[:-1])
-    known = list(section.model_fields) + (["jobs"] if section is Head else [])
+    known = [*section.model_fields, *(_LISTS if section is Head else ())]
     problem = f'the key "{dotted}" is unknown'
-    plain_key = key.lower().replace("-", "_").replace(" ", "_")
-    if close := difflib.get_close_matches(plain_key, known, n=1, cutoff=0.6):
-        return problem, f'did you mean "{close[0]}"?'
-    if elsewhere := _elsewhere(plain_key, location[:-1], model):
+    if meant := near(key, known):
+        return problem, f'did you mean "{meant}"?'
+    if elsewhere := _elsewhere(_plain_key(key), location[:-1], model):
         return problem, elsewhere if elsewhere == _TOP else f'did you mean "{elsewhere}"?'
+    known.sort(key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
     return problem, f"the keys known here are: {', '.join(known)}"
 
 
-def _elsewhere(key: str, around: tuple[int | str, ...], model: type[BaseModel]) -> str | None:
+def _plain_key(key: str) -> str:
+    return re.sub(r"[\s.-]+", "_", key.strip().lower())
+
+
+def _elsewhere(key: str, around: Location, model: type[BaseModel]) -> str | None:
     """A key of this name in another section, dotted: further in first, then from the top.
 
     ``_TOP`` for a key of the whole batch that stands in a job; None if there is none.
     """
     for prefix in dict.fromkeys((around, ())):
         start = _section(model, prefix)
-        for name in start.model_fields:
-            section = _section(start, (name,))
+        for name, field in start.model_fields.items():
+            section = next((m for m in get_args(field.annotation) if _is_model(m)), start)
             if section is not start and key in section.model_fields:
-                return _dotted((*prefix, name, key))
-    if model is Job and key in Head.model_fields:
+                return _name((*prefix, name, key))
+    if model is not Head and key in Head.model_fields:
         return _TOP
     return None
 
 
-def _section(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _section(model: type[BaseModel], location: Location) -> type[BaseModel]:
     """The model of the mapping at ``location`` (the one around it, if that is no mapping)."""
+    is_name = False  # whether the next step is a name of the user's, such as an avatar's
     for step in location:
-        field = model.model_fields.get(str(step))
-        for annotation in get_args(field.annotation) if field else ():
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-                model = annotation
+        if is_name or isinstance(step, int):
+            is_name = False
+            continue
+        field = model.model_fields.get(step)
+        inner = [*_parts(field.annotation)] if field else []
+        model = next((part for part in inner if _is_model(part)), model)
+        is_name = any(get_origin(part) is dict for part in inner)
     return model
 
 
-def _example(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+def _parts(annotation: Any) -> Iterator[Any]:
+    """``annotation`` and everything inside of it."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _parts(part)
+
+
+def _example(model: type[BaseModel], location: Location) -> str:
     keys = tuple(step for step in location if isinstance(step, str))
     field = _section(model, keys[:-1]).model_fields.get(keys[-1]) if keys else None
-    return _flow(field.examples[0]) if field and field.examples else "..."
+    if field and field.examples:
+        return _flow(field.examples[0])
+    around = _section(model, keys[:-2]).model_fields.get(keys[-2]) if len(keys) > 1 else None
+    if around and around.examples and isinstance(around.examples[0], dict):
+        return _flow(next(iter(around.examples[0].values())))
+    return "..."
 
 
 def _flow(value: Any) -> str:
@@ -166,17 +207,18 @@ def _flow(value: Any) -> str:
     return str(value)
 
 
-def _dotted(location: tuple[int | str, ...]) -> str:
+def _dotted(location: Location) -> str:
     return ".".join(str(step) for step in location)
 
 
-def _name(location: tuple[int | str, ...]) -> str:
+def _name(location: Location) -> str:
+    """``location`` for people: without the numbers of items, which the place makes clear."""
     if location and isinstance(location[-1], int):
-        return f"item {location[-1] + 1} of {_dotted(location[:-1])}"
-    return _dotted(location)
+        return f"item {location[-1] + 1} of {_name(location[:-1])}"
+    return _dotted(tuple(step for step in location if isinstance(step, str)))
 
 
-def _last_key(location: tuple[int | str, ...]) -> str:
+def _last_key(location: Location) -> str:
     return next((step for step in reversed(location) if isinstance(step, str)), "")
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from orchestrator.manifest.expand import Context, section_of, without_nulls
+from orchestrator.manifest.expand import Context, dropped, section_of, without_nulls
+from orchestrator.manifest.fill import usable_vars
 from orchestrator.manifest.findings import Page, checked
 from orchestrator.manifest.names import batch_finding, output_complaints
-from orchestrator.manifest.nodes import Plain, Rows, Table, Text, plain_of
+from orchestrator.manifest.nodes import Plain, Spoiled, Table, Text, plain_of
 from orchestrator.manifest.schema import DEFAULT_OUTPUT, Head
 from orchestrator.model import Complaint, Limits, OnDoubt, Settings
 
 T = TypeVar("T")
+
+JOB_LISTS = ("jobs", "matrix", "from")
+"""The keys under which jobs are written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +29,9 @@ class Front:
 
 
 def front_of(top: Table, *, file: str, folder: str, cut: bool) -> Front:
-    """Check everything under ``top`` but the jobs. ``cut``: more keys may follow."""
+    """Check everything under ``top`` but the lists of jobs. ``cut``: more keys may follow."""
     complaints: list[Complaint] = []
-    rest = {name: entry for name, entry in top.entries.items() if name != "jobs"}
+    rest = {name: entry for name, entry in top.entries.items() if name not in JOB_LISTS}
     page = Page(file=file, table=Table(rest, top.spot), cut=cut)
     plain = plain_of(page.table)
     plain.values = without_nulls(plain.values)
@@ -38,6 +42,8 @@ def front_of(top: Table, *, file: str, folder: str, cut: bool) -> Front:
     if head.defaults is not None and head.defaults.output is not None:
         spot = plain.spots["defaults.output"]
         complaints.extend(output_complaints(head.defaults.output, spot, page))
+    usable, about_vars = usable_vars(plain, page)
+    complaints.extend(about_vars)
     settings = settings_of(head)
     complaints.extend(_useless_resubmit(settings, plain, page))
     context = Context(
@@ -48,6 +54,8 @@ def front_of(top: Table, *, file: str, folder: str, cut: bool) -> Front:
         output_spot=plain.spots["output"] if head.output is not None else None,
         output_spoiled="output" in plain.spoiled,
         defaults=_defaults(plain, head),
+        vars=usable,
+        var_spots={name: plain.spots[f"vars.{name}"] for name in usable},
     )
     return Front(context=context, settings=settings, complaints=tuple(complaints))
 
@@ -68,17 +76,8 @@ def _defaults(plain: Plain, head: Head) -> Plain:
         return Plain(values={}, spots={}, spoiled=set())
     written = section_of(plain, "defaults")
     for dotted in written.spoiled:
-        _drop(written.values, dotted)
+        dropped(written.values, dotted)
     return written
-
-
-def _drop(values: dict[str, Any], dotted: str) -> None:
-    name, _, rest = dotted.partition(".")
-    inner = values.get(name)
-    if rest and isinstance(inner, dict):
-        _drop(inner, rest)
-    else:
-        values.pop(name, None)
 
 
 def _or(value: T | None, default: T) -> T:
@@ -129,21 +128,18 @@ def _useless_resubmit(settings: Settings, plain: Plain, page: Page) -> list[Comp
 
 
 def jobs_complaint(top: Table, count: int, page: Page) -> Complaint | None:
-    """What is wrong with the list of jobs as a whole; ``count`` jobs were read."""
-    entry = top.entries.get("jobs")
+    """What is wrong with the lists of jobs as a whole; ``count`` jobs were read from them all."""
     example = 'write "jobs:" and below it one "- id: NAME" with avatar and audio for every video'
-    if entry is None:
-        if page.cut or "matrix" in top.entries or "from" in top.entries:
-            return None
+    given = [name for name in JOB_LISTS if name in top.entries]
+    if "jobs" in given:
+        value = top.entries["jobs"].value
+        if isinstance(value, Table) or (isinstance(value, Text) and value.value is not None):
+            what = "a text" if isinstance(value, Text) else "a mapping"
+            return page.complaint(value.spot, f"jobs is {what}, not a list", example)
+    if count or page.cut:
+        return None
+    if not given:
         return page.complaint(top.spot, 'the key "jobs" is missing', example)
-    value = entry.value
-    if isinstance(value, Rows):
-        if count or page.cut:
-            return None
-        return page.complaint(value.spot, "the list of jobs is empty", example)
-    if isinstance(value, Text) and value.value is None:
-        return page.complaint(value.spot, "the list of jobs is empty", example)
-    if isinstance(value, Text | Table):
-        what = "a text" if isinstance(value, Text) else "a mapping"
-        return page.complaint(value.spot, f"jobs is {what}, not a list", example)
-    return None
+    if given != ["jobs"] or isinstance(top.entries["jobs"].value, Spoiled):
+        return None
+    return page.complaint(top.entries["jobs"].value.spot, "the list of jobs is empty", example)

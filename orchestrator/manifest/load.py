@@ -68,18 +68,16 @@ class Document:
 
     def jobs(self) -> Iterator[JobNode]:
         """Read to the end; yield every job as soon as it is complete, in the order of the file."""
-        handlers = self._handlers()
-        for event in self._events():
-            if self._skip is not None:
-                self._pass_over(event)
-            else:
-                handlers[type(event)](event)
-            if self._ready is not None:
-                node, self._ready = self._ready, None
-                self._allowed += ALIAS_NODES_PER_JOB
-                yield JobNode(node, cut=False)
-            if self._documents > 1 or self._hopeless:
-                break
+        try:
+            loader = (self.loader or LOADER)(self.data)
+            try:
+                yield from self._read(loader.get_event)
+            finally:
+                loader.dispose()
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
+            # The last two: the pure loader's answer to escapes such as "\UFFFFFFFF".
+            self.cut = True
+            self._syntax_error(error)
         if self.cut and (cut_job := self._close_all()) is not None:
             yield JobNode(cut_job, cut=True)
         yield from self._unstreamed()
@@ -89,18 +87,19 @@ class Document:
         place = Place(file=self.file, line=spot[0], column=spot[1])
         self.complaints.append(Complaint(place=place, problem=problem, remedy=remedy))
 
-    def _events(self) -> Iterator[Any]:
-        try:
-            loader = (self.loader or LOADER)(self.data)
-            try:
-                while type(event := loader.get_event()) is not yaml.StreamEndEvent:
-                    yield event
-            finally:
-                loader.dispose()
-        except (yaml.YAMLError, ValueError, OverflowError) as error:
-            # The last two: the pure loader's answer to escapes such as "\UFFFFFFFF".
-            self.cut = True
-            self._syntax_error(error)
+    def _read(self, get_event: Callable[[], Any]) -> Iterator[JobNode]:
+        handlers, end = self._handlers(), yaml.StreamEndEvent
+        while type(event := get_event()) is not end:
+            if self._skip is not None:
+                self._pass_over(event)
+            else:
+                handlers[type(event)](event)
+            if self._ready is not None:
+                node, self._ready = self._ready, None
+                self._allowed += ALIAS_NODES_PER_JOB
+                yield JobNode(node, cut=False)
+            elif self._documents > 1 or self._hopeless:
+                break
 
     def _syntax_error(self, error: Exception) -> None:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
@@ -148,7 +147,10 @@ class Document:
             frame.key = Key(value, spot, merges=plain and value == "<<")
             return
         node = Text(None if plain and value in _NULLS else value, spot)
-        self._add(node, 1)
+        if frame is None:
+            self._add(node, 1)
+        else:
+            self._put(frame, node, 1)
         if event.anchor is not None:
             self._anchors[event.anchor] = (node, 1)
 
@@ -240,18 +242,24 @@ class Document:
             if self.top is None and type(node) is not Table:
                 self._refuse_top(node)
             return
-        frame = self._stack[-1]
+        self._put(self._stack[-1], node, weight)
+
+    def _put(self, frame: Frame, node: Node, weight: int) -> None:
         frame.weight += weight
         parent = frame.node
         if type(parent) is Table:
             key, frame.key = frame.key, None
-            self._set(frame, parent, key, node)
+            if key is None or key.merges or key.name is None or key.name in parent.entries:
+                self._set(frame, parent, key, node)
+            else:
+                parent.entries[key.name] = Entry(key.spot, node)
         elif frame is self._jobs:
             self._ready = node
         elif type(parent) is Rows:
             parent.items.append(node)
 
     def _set(self, frame: Frame, table: Table, key: Key | None, node: Node) -> None:
+        """What is not simply a new key: one that was dropped, a merge, a double."""
         if key is None or key.name is None:
             return
         if key.merges:
@@ -261,8 +269,6 @@ class Document:
                 self._refuse_duplicate("<<", key.spot, frame.merged.key_spot)
         elif key.name in table.entries:
             self._refuse_duplicate(key.name, key.spot, table.entries[key.name].key_spot)
-        else:
-            table.entries[key.name] = Entry(key.spot, node)
 
     def _refuse_duplicate(self, name: str, spot: Spot, first: Spot) -> None:
         self.complain(

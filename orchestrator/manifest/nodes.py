@@ -8,14 +8,18 @@ Nobody changes one after the loader has handed it out, so an alias may share the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from orchestrator.model import Place
 
-Spot: TypeAlias = tuple[int, int]
-"""Line and column, from 1."""
+Spot: TypeAlias = tuple[int, int] | tuple[int, int, str]
+"""Line and column, from 1, in the manifest; or in another file, which is then the third item."""
+
+
+def place_of(spot: Spot, file: str) -> Place:
+    """``spot`` as a place; ``file`` is the manifest."""
+    return Place(file=spot[2] if len(spot) == 3 else file, line=spot[0], column=spot[1])
 
 
 @dataclass(slots=True)
@@ -112,7 +116,11 @@ def _fill(table: Table, prefix: str, into: dict[str, Any], plain: Plain) -> None
 
 
 def _list(rows: Rows, prefix: str, plain: Plain) -> list[Any]:
-    """The items of ``rows``, by way of a table whose keys are 0, 1, 2, ..."""
+    """The items of ``rows``; if they are not all texts, by way of a table with keys 0, 1, ..."""
+    if all(type(item) is Text for item in rows.items):
+        for number, item in enumerate(rows.items):
+            plain.spots[f"{prefix}{number}"] = item.spot
+        return [item.value for item in rows.items if type(item) is Text]
     entries = {str(i): Entry(item.spot, item) for i, item in enumerate(rows.items)}
     values: dict[str, Any] = {}
     _fill(Table(entries, rows.spot), prefix, values, plain)
@@ -133,22 +141,3 @@ def key_spot(table: Table, location: tuple[str | int, ...]) -> Spot:
         else:
             return node.spot
     return spot
-
-
-class Places(Mapping[str, Place]):
-    """Places by dotted key in one file; a ``Place`` is made only when somebody asks for it."""
-
-    __slots__ = ("_file", "_spots")
-
-    def __init__(self, file: str, spots: Mapping[str, Spot]) -> None:
-        self._file, self._spots = file, spots
-
-    def __getitem__(self, key: str) -> Place:
-        line, column = self._spots[key]
-        return Place(file=self._file, line=line, column=column)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._spots)
-
-    def __len__(self) -> int:
-        return len(self._spots)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from orchestrator.errors import MediaError
-from orchestrator.manifest.expand import SOURCES, Draft, local_files
+from orchestrator.manifest.expand import Draft, local_files
 from orchestrator.manifest.findings import Page, shown
 from orchestrator.manifest.nodes import Spot
 from orchestrator.manifest.schema import Audio, Avatar
@@ -39,46 +39,57 @@ MAX_AVATAR2_AUDIO_S = 28.0
 MAX_FILE_BYTES = 200 * 1000 * 1000
 """The vendor's limit in sibling products; not stated for this one."""
 
-_AVATAR_NEEDS = "give it one of video, public, private and image"
-_AUDIO_NEEDS = "give it one of file, text and text_file"
+_NEEDS = {
+    "avatar": "give it one of video, public, private and image, under avatar",
+    "audio": "give it one of file, text and text_file, under audio",
+}
 
 
-def job_complaints(draft: Draft, page: Page) -> Iterator[Complaint]:
+def job_complaints(draft: Draft, page: Page) -> list[Complaint]:
     """Everything that does not go together in one job. Keys refused before are left alone."""
-    avatar = draft.job.avatar or Avatar()
-    audio = draft.job.audio or Audio()
     if page.cut:
-        return
-    yield from _source(draft, page, "avatar", _AVATAR_NEEDS)
-    yield from _source(draft, page, "audio", _AUDIO_NEEDS)
-    yield from _image_mode(draft, page, avatar)
-    yield from _voice(draft, page, avatar, audio)
-    yield from _caption(draft, page, avatar)
-    yield from _save_avatar(draft, page, avatar)
-    yield from _ids(draft, page, avatar, audio)
-    yield from _extensions(draft, page)
+        return []
+    avatar, audio = draft.job.avatar or _NO_AVATAR, draft.job.audio or _NO_AUDIO
+    found: list[Complaint] = []
+    faces, voices = _given(avatar, _FACES), _given(audio, _VOICES)
+    if len(faces) != 1:
+        found.extend(_source(draft, page, "avatar", faces))
+    if len(voices) != 1:
+        found.extend(_source(draft, page, "audio", voices))
+    found.extend(_image_mode(draft, page, avatar))
+    found.extend(_voice(draft, page, avatar, audio))
+    if draft.job.caption is not None:
+        found.extend(_caption(draft, page, avatar))
+    if draft.job.save_avatar:
+        found.extend(_save_avatar(draft, page, avatar))
+    found.extend(_ids(draft, page, avatar, audio))
+    found.extend(_extensions(draft, page))
     if audio.text is not None:
-        yield from text_complaints(page, draft.spot("audio.text"), audio.text)
+        found.extend(text_complaints(page, draft.spot("audio.text"), audio.text))
+    return found
 
 
-def _given(section: Avatar | Audio | None, names: Iterable[str]) -> list[str]:
-    return [name for name in names if section and getattr(section, name) is not None]
+_NO_AVATAR, _NO_AUDIO = Avatar(), Audio()
+_FACES = ("video", "public", "private", "image")
+_VOICES = ("file", "text", "text_file")
 
 
-def _source(draft: Draft, page: Page, name: str, needs: str) -> Iterator[Complaint]:
-    """Exactly one source of the avatar, exactly one of the audio."""
-    sources = SOURCES[name]
-    if draft.is_spoiled(name, *(f"{name}.{key}" for key in sources)):
+def _given(section: Avatar | Audio, names: Iterable[str]) -> list[str]:
+    return [name for name in names if getattr(section, name) is not None]
+
+
+def _source(draft: Draft, page: Page, name: str, given: list[str]) -> Iterator[Complaint]:
+    """Exactly one source of the avatar, exactly one of the audio; ``given`` is none or many."""
+    if draft.may_lack_source(name):
         return
-    section = draft.job.avatar if name == "avatar" else draft.job.audio
-    given = sorted(_given(section, sources), key=lambda key: draft.spot(f"{name}.{key}"))
     if not given:
         spot = draft.own.get(name) or draft.own[""]
-        yield page.complaint(spot, f"the job has no {name} source", f"{needs}, under {name}")
-    elif len(given) > 1:
-        spot = draft.spot(f"{name}.{given[1]}")
-        problem = f"{name} has {len(given)} sources: {' and '.join(given)}"
-        yield page.complaint(spot, problem, f"keep one of them in {name}")
+        yield page.complaint(spot, f"the job has no {name} source", _NEEDS[name])
+        return
+    given = sorted(given, key=lambda key: draft.spot(f"{name}.{key}"))
+    spot = draft.spot(f"{name}.{given[1]}")
+    problem = f"{name} has {len(given)} sources: {' and '.join(given)}"
+    yield page.complaint(spot, problem, f"keep one of them in {name}")
 
 
 def _image_mode(draft: Draft, page: Page, avatar: Avatar) -> Iterator[Complaint]:
@@ -142,13 +153,13 @@ def _save_avatar(draft: Draft, page: Page, avatar: Avatar) -> Iterator[Complaint
 
 def _ids(draft: Draft, page: Page, avatar: Avatar, audio: Audio) -> Iterator[Complaint]:
     """Ids of the vendor are opaque, but not empty and without spaces around or inside."""
-    values = {
-        "avatar.public": avatar.public,
-        "avatar.private": avatar.private,
-        "audio.voice": audio.voice,
-        "caption": draft.job.caption,
-    }
-    for key, value in values.items():
+    values = (
+        ("avatar.public", avatar.public),
+        ("avatar.private", avatar.private),
+        ("audio.voice", audio.voice),
+        ("caption", draft.job.caption),
+    )
+    for key, value in values:
         if value is not None and (not value.isprintable() or not value or " " in value):
             problem = f"{key} is {shown(value)}"
             yield page.complaint(draft.spot(key), problem, "write the id as the vendor lists it")

@@ -6,9 +6,9 @@ Every key may be ``null``, which means the same as leaving it out.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from orchestrator.manifest.scalars import (
     Count,
@@ -29,17 +29,26 @@ from orchestrator.model import Mode, OnDoubt, Verify
 DEFAULT_OUTPUT = "out/{batch}/{id}.mp4"
 
 NOT_YET = {
-    "matrix": "list the jobs one by one under jobs",
-    "from": "list the jobs one by one under jobs",
-    "vars": "write the values out in every job under jobs",
     "limits.upload_bandwidth": "remove it; uploads take what bandwidth there is",
     "limits.download_bandwidth": "remove it; downloads take what bandwidth there is",
 }
 """Keys of manifest version 1 that this version of the program does not read, and what to do."""
 
 
-def _key(description: str, *examples: Any) -> Any:
-    return Field(default=None, description=description, examples=list(examples))
+TAGS = ("<name>", "<source>")
+"""Steps of a location that pydantic adds for the two forms of an avatar or audio in a rule."""
+
+_VARS = {"propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,63}$"}}
+
+
+def _key(description: str, *examples: Any, editor: dict[str, Any] | None = None) -> Any:
+    return Field(
+        default=None, description=description, examples=list(examples), json_schema_extra=editor
+    )
+
+
+def _form(value: Any) -> str:
+    return TAGS[isinstance(value, dict)]
 
 
 class _Section(BaseModel):
@@ -76,11 +85,9 @@ class Audio(_Section):
     speed: Speed | None = _key("How fast the text is spoken, from 0.8 to 1.2 (default 1.0).", 1.0)
 
 
-class JobDefaults(_Section):
-    """Values for every job that does not say otherwise."""
+class _JobKeys(_Section):
+    """What a job says beside its id, its face and its voice."""
 
-    avatar: Avatar | None = _key("The face.", {"video": "media/anna.mp4"})
-    audio: Audio | None = _key("The voice.", {"file": "media/hello.wav"})
     mode: Mode | None = _key(
         "avatar1 (default) moves the mouth of the source; avatar2 animates everything from one"
         " picture, or from the first frame of a video.",
@@ -99,14 +106,80 @@ class JobDefaults(_Section):
         "Jobs with a higher number start earlier (default 0); may be negative.", 5
     )
     tags: list[Word] | None = _key("Words of your own, to find jobs by.", ["vip"])
+    vars: dict[str, Word] | None = _key(
+        "Values for {placeholders} in the texts of this job; they win over the batch's.",
+        {"name": "Anna"},
+        editor=_VARS,
+    )
+
+
+class JobDefaults(_JobKeys):
+    """Values for every job that does not say otherwise."""
+
+    avatar: Avatar | None = _key("The face.", {"video": "media/anna.mp4"})
+    audio: Audio | None = _key("The voice.", {"file": "media/hello.wav"})
 
 
 class Job(JobDefaults):
-    """One video to make."""
+    """One video to make; several, if a path in it has * or ?."""
 
     id: Word = Field(
         description="The name of the job, unique in the manifest: letters, digits, '.', '_', '-'.",
         examples=["hello"],
+    )
+
+
+_AvatarOrName = Annotated[
+    Annotated[Word, Tag(TAGS[0])] | Annotated[Avatar, Tag(TAGS[1])], Discriminator(_form)
+]
+_AudioOrName = Annotated[
+    Annotated[Word, Tag(TAGS[0])] | Annotated[Audio, Tag(TAGS[1])], Discriminator(_form)
+]
+
+
+class Exclude(_Section):
+    """Pairs that are not made: with this avatar, with this audio, or the one with both."""
+
+    avatar: Word | None = _key("The name of an avatar of the matrix.", "ben")
+    audio: Word | None = _key("The name of an audio of the matrix.", "de")
+
+
+class Include(_JobKeys):
+    """Other values for some pairs, or pairs of its own.
+
+    The pairs with this avatar and this audio get the other keys; if there are none, they are made.
+    """
+
+    avatar: _AvatarOrName | None = _key(
+        "The name of an avatar of the matrix, or a source of its own.", "ben"
+    )
+    audio: _AudioOrName | None = _key(
+        "The name of an audio of the matrix, or a source of its own.", "de"
+    )
+    id: Word | None = _key("Another id for these pairs.", "ben-special")
+
+
+class Matrix(JobDefaults):
+    """A job for every avatar with every audio; its other keys are those of a job."""
+
+    id: Word = Field(
+        description="The template of the jobs' ids; {avatar} and {audio} are the names below.",
+        examples=["{avatar}-{audio}"],
+    )
+    avatars: dict[str, Avatar] | None = _key(
+        "The faces by name; a path with * or ? stands for one of each file that matches.",
+        {"anna": {"video": "media/anna.mp4"}, "ben": {"public": "3327"}},
+    )
+    audios: dict[str, Audio] | None = _key(
+        "The voices by name; a path with * or ? stands for one of each file that matches.",
+        {"en": {"file": "media/en.wav"}, "de": {"file": "media/de.wav"}},
+    )
+    exclude: list[Exclude] | None = _key(
+        "Pairs that are not made.", [{"avatar": "ben", "audio": "de"}]
+    )
+    include: list[Include] | None = _key(
+        "Other values for some pairs, and pairs beside the others.",
+        [{"avatar": "ben", "audio": "en", "mode": "avatar2"}],
     )
 
 
@@ -186,18 +259,43 @@ class Head(_Section):
     webhook: Webhook | None = _key(
         "Notices from the vendor.", {"url": "https://public.example/hook"}
     )
+    vars: dict[str, Word] | None = _key(
+        "Values for {placeholders} in the texts of all jobs.", {"season": "spring"}, editor=_VARS
+    )
     defaults: JobDefaults | None = _key(
         "Values for every job that does not say otherwise.", {"mode": "avatar1"}
     )
 
 
 class ManifestFile(Head):
-    """A batch of talking-avatar videos."""
+    """A batch of talking-avatar videos. Its jobs stand under jobs, matrix and from."""
 
-    jobs: list[Job] = Field(
-        description="The videos to make.",
-        min_length=1,
-        examples=[[{"id": "hello", "avatar": {"public": "3327"}, "audio": {"text": "Hi."}}]],
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": [key]} for key in ("jobs", "matrix", "from")]}
+    )
+
+    jobs: list[Job] | None = _key(
+        "The videos to make, one by one.",
+        [{"id": "hello", "avatar": {"public": "3327"}, "audio": {"text": "Hi."}}],
+        editor={"minItems": 1},
+    )
+    matrix: list[Matrix] | None = _key(
+        "Videos of every avatar with every audio.",
+        [
+            {
+                "id": "{avatar}-{audio}",
+                "avatars": {"anna": {"video": "media/anna.mp4"}, "ben": {"public": "3327"}},
+                "audios": {"en": {"file": "media/en.wav"}, "de": {"file": "media/de.wav"}},
+            }
+        ],
+        editor={"minItems": 1},
+    )
+    from_: list[Word] | Word | None = Field(
+        default=None,
+        alias="from",
+        description="CSV or JSONL files with one video a row; columns are id, avatar.video,"
+        " audio.text, audio.voice, and so on.",
+        examples=["rows.csv", ["rows.csv", "more.jsonl"]],
     )
 
 

@@ -1,6 +1,7 @@
 """Every complaint about a manifest, compared whole: line, column, problem, remedy, and order.
 
-The cases stand in ``manifest_cases/*.txt`` as a user would see them.
+The cases stand in ``manifest_cases/*.txt`` as a user would see them. Beside the manifest a case may
+have files of rows, each after a line "@@@ NAME".
 """
 
 from __future__ import annotations
@@ -27,9 +28,13 @@ def _cases() -> list[tuple[str, str, str]]:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    for name in ("faces/anna.png", "faces/ben.png", "voices/anna.wav", "voices/ben.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
     texts = tmp_path / "texts"
     texts.mkdir()
     (texts / "good.txt").write_text("Good morning.\n", encoding="utf-8")
+    (texts / "braces.txt").write_text("Dear {name},\n", encoding="utf-8")
     (texts / "empty.txt").write_text("\n", encoding="utf-8")
     (texts / "latin1.txt").write_bytes("one\ncaf\xe9\n".encode("latin-1"))
     return tmp_path
@@ -39,7 +44,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("manifest", "expected"), [c[1:] for c in _cases()], ids=[c[0] for c in _cases()]
 )
 def test_a_bad_manifest_is_complained_about(manifest: str, expected: str, folder: Path) -> None:
-    (folder / "jobs.yaml").write_text(manifest, encoding="utf-8")
+    text, *others = f"\n{manifest}".split("\n@@@ ")
+    (folder / "jobs.yaml").write_text(text.removeprefix("\n"), encoding="utf-8")
+    for other in others:
+        name, _, rows = other.partition("\n")
+        (folder / name).write_text(rows, encoding="utf-8")
 
     _, complaints = check_manifest(Path("jobs.yaml"))
 

@@ -1,4 +1,4 @@
-"""Defaults under jobs, null, sources that replace each other, output templates."""
+"""Defaults under jobs, null, sources that replace each other."""
 
 from __future__ import annotations
 
@@ -9,19 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.manifest.expand import (
-    SOURCES,
-    absolute,
-    filled,
-    merged,
-    placeholders,
-    without_nulls,
-)
-from orchestrator.manifest.nodes import Plain
+from orchestrator.manifest.expand import SOURCES, absolute, merged, without_nulls
+from orchestrator.manifest.nodes import Plain, Spot
 
 
 def _plain(values: dict[str, Any]) -> Plain:
-    spots = {"": (1, 1)}
+    spots: dict[str, Spot] = {"": (1, 1)}
     for key, value in values.items():
         spots[key] = (2, 2)
         if isinstance(value, dict):
@@ -112,30 +105,6 @@ def test_what_was_refused_in_the_defaults_stays_refused_unless_the_job_says_it_a
 
     assert merged(defaults, _plain({})).spoiled == {"mode", "audio.voice"}
     assert merged(defaults, _plain({"mode": "avatar1"})).spoiled == {"audio.voice"}
-
-
-@pytest.mark.parametrize(
-    ("template", "names", "result"),
-    [
-        ("out/{batch}/{id}.mp4", ["batch", "id"], "out/B/I.mp4"),
-        ("{id}{id}", ["id", "id"], "II"),
-        ("plain", [], "plain"),
-        ("{{id}}", [], "{id}"),
-        ("{{{id}}}", ["id"], "{I}"),
-        ("}}{{", [], "}{"),
-    ],
-)
-def test_placeholders_are_filled_in(template: str, names: list[str], result: str) -> None:
-    assert placeholders(template) == names
-    assert filled(template, {"batch": "B", "id": "I"}) == result
-
-
-@pytest.mark.parametrize(
-    ("template", "names"),
-    [("{", ["{"]), ("}", ["}"]), ("{id", ["{"]), ("{}", [""]), ("{a}{b", ["a", "{"])],
-)
-def test_braces_that_are_no_placeholders_are_found(template: str, names: list[str]) -> None:
-    assert placeholders(template) == names
 
 
 @pytest.mark.parametrize(

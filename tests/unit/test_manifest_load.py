@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.manifest.load import ALIAS_NODES_PER_JOB, MAX_ALIAS_NODES, MAX_DEPTH, Document
-from orchestrator.manifest.nodes import Places, Table, key_spot, plain_of
-from orchestrator.model import Place
+from orchestrator.manifest.nodes import Table, key_spot, plain_of
 
 PURE = yaml.SafeLoader
 
@@ -64,16 +63,6 @@ def test_every_key_and_value_knows_its_place() -> None:
     assert key_spot(document.top, ("a", "b")) == (2, 3)
     assert key_spot(document.top, ("a", "b", 2, "c")) == (2, 16)
     assert key_spot(document.top, ("a", "missing")) == (2, 3)
-
-
-def test_places_are_made_from_spots() -> None:
-    places = Places("jobs.yaml", {"": (3, 5), "id": (3, 9)})
-
-    assert dict(places) == {
-        "": Place(file="jobs.yaml", line=3, column=5),
-        "id": Place(file="jobs.yaml", line=3, column=9),
-    }
-    assert (len(places), places.get("audio")) == (2, None)
 
 
 def test_anchors_and_merge_keys_work_and_the_own_key_wins() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.errors import MediaError
-from orchestrator.manifest.nodes import Places
+from orchestrator.manifest.places import Packer
 from orchestrator.manifest.rules import media_complaints
 from orchestrator.model import AudioKind, AvatarKind, ContentHash, JobId, JobSpec, MediaFacts, Mode
 
@@ -23,8 +23,8 @@ def _job(number: int, *, mode: Mode = Mode.AVATAR1, kind: AvatarKind = AvatarKin
         audio="/m/hello.wav",
         output=Path(f"/o/{number}.mp4"),
         mode=mode,
-        places=Places(
-            "jobs.yaml", {"": (number, 1), key: (number, 20), "audio.file": (number, 40)}
+        places=Packer("jobs.yaml").places(
+            {"": (number, 1), key: (number, 20), "audio.file": (number, 40)}
         ),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -337,11 +338,13 @@ def test_the_package_itself_imports_neither_yaml_nor_pydantic() -> None:
 
 
 _SCALARS = ["a", "1", "1/s", "2h", "no", "~", "[]", "{}", "x.mp4", "x.png", "avatar2", "'{id}.mp4'"]
+_SCALARS += ["'{x}'", "'{'", "'*.mp4'", "'{avatar}-{audio}'", "rows.csv"]
 _KEYS = [
     *("version", "batch", "output", "limits", "budget", "on_doubt", "defaults", "jobs", "webhook"),
     *("retry", "verify", "id", "avatar", "audio", "mode", "tags", "caption", "priority"),
     *("save_avatar", "video", "public", "image", "file", "text", "text_file", "voice", "speed"),
-    *("submit_rate", "in_flight", "credits", "renders", "<<"),
+    *("submit_rate", "in_flight", "credits", "renders", "<<", "vars", "avatars", "audios"),
+    *("exclude", "include", "x"),
 ]
 _TREES: st.SearchStrategy[str] = st.recursive(
     st.sampled_from(_SCALARS),
@@ -353,6 +356,49 @@ _TREES: st.SearchStrategy[str] = st.recursive(
     ),
     max_leaves=25,
 )
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    lists=st.fixed_dictionaries(
+        {}, optional={"matrix": _TREES, "from": _TREES, "vars": _TREES, "jobs": _TREES}
+    ),
+    matrix=st.lists(_TREES, max_size=2),
+)
+def test_no_matrix_gives_a_traceback(
+    lists: dict[str, str], matrix: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzz-matrix.yaml"
+    listed = "".join(
+        f'\n  - {{<<: {tree if tree[0] == "{" else "{}"}, id: "{{avatar}}-{{audio}}",'
+        f" avatars: {{x: {tree}}}, include: [{tree}]}}"
+        for tree in matrix
+    )
+    more = "".join(
+        f"{key}: {tree}\n" for key, tree in lists.items() if key != "matrix" or not listed
+    )
+    path.write_text(f"version: 1\nbatch: b\n{more}{'matrix:' if listed else ''}{listed}\n")
+
+    manifest, complaints = check_manifest(path)
+
+    assert (manifest is None) == any(not c.warning for c in complaints)
+    assert len(set(complaints)) == len(complaints)
+
+
+def test_a_job_costs_less_than_a_kilobyte_of_memory(tmp_path: Path) -> None:
+    head = "version: 1\nbatch: b\ndefaults: {audio: {voice: V}}\njobs:\n"
+    job = "- {{id: job-{0}, avatar: {{video: a.mp4}}, audio: {{text: Hello {0}.}}, tags: [a, b]}}\n"
+    _load(tmp_path, head + job.format(0))
+
+    tracemalloc.start()
+    try:
+        manifest = _load(tmp_path, head + "".join(job.format(n) for n in range(2000)))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(manifest.jobs) == 2000
+    assert kept / 2000 < 1000
 
 
 @settings(max_examples=400, deadline=None)
