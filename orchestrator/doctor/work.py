@@ -18,7 +18,7 @@ VIDEO_BYTES = 5_000_000
 LITTLE_ROOM_BYTES = 1_000_000_000
 NO_ROOM_BYTES = 50_000_000
 LARGEST_PLAN = 30
-"""Tasks at once in the vendor's largest plan (docs/vendor-api.md section 11)."""
+"""Tasks at once in the vendor's largest plan (docs/vendor.md)."""
 SLOWEST_POLL_S = 15.0
 MOST_NAMED = 3
 

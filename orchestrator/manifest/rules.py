@@ -1,4 +1,4 @@
-"""What the vendor takes together (``vendor-api.md`` §5.2), checked before anything is sent.
+"""What the vendor takes together (``docs/vendor.md``), checked before anything is sent.
 
 ``job_complaints`` looks at one job as it was written, ``media_complaints`` at what was seen of
 the files that the jobs name. Both are pure: they read no file.
