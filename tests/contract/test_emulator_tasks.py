@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 from pathlib import Path
 from typing import Any
@@ -271,21 +270,3 @@ async def test_a_listener_goes_down_and_comes_back_on_its_port(tmp_path: Path) -
             await client.query(task)
         await emulator.come_back()
         assert (await client.finished(task))["status"] == "success"
-
-
-async def test_many_queries_at_once_do_not_hold_the_loop(tmp_path: Path) -> None:
-    async with running(tmp_path, clock=FakeClock(), slots=1000, **HUNDRED) as (_, client):
-        tasks = [await client.task(ttsText=f"{n}") for n in range(40)]
-        loop, worst = asyncio.get_running_loop(), 0.0
-
-        async def watch() -> None:
-            nonlocal worst
-            while True:
-                begun = loop.time()
-                await asyncio.sleep(0.005)
-                worst = max(worst, loop.time() - begun - 0.005)
-
-        watcher = asyncio.create_task(watch())
-        await asyncio.gather(*(client.query(t) for t in tasks))
-        watcher.cancel()
-    assert worst < 0.25
