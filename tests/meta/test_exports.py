@@ -58,3 +58,45 @@ def own_methods(cls: type) -> Iterator[tuple[str, object]]:
             function = getattr(member, "fget", None) or getattr(member, "__func__", member)
             if not name.startswith("_") and inspect.isfunction(function):
                 yield name, function
+
+
+PUBLIC = [
+    "BatchConflict",
+    "BatchLocked",
+    "BatchView",
+    "Complaint",
+    "CredentialsError",
+    "JobSpec",
+    "JobView",
+    "Level",
+    "Manifest",
+    "ManifestError",
+    "Notice",
+    "Observer",
+    "Orchestrator",
+    "OrchestratorError",
+    "OutputConflict",
+    "Place",
+    "PlanLine",
+    "PlanView",
+    "Progress",
+    "Rehearsal",
+    "RunOptions",
+    "RunView",
+    "State",
+    "StoreError",
+    "UsageError",
+    "VendorUnavailable",
+    "Watched",
+    "Why",
+    "check_manifest",
+    "load_manifest",
+    "manifest_schema",
+    "run_emulator",
+]
+"""What the library promises. A name that leaves this list is a change for its users: say so in
+CHANGELOG.md."""
+
+
+def test_the_public_names_are_exactly_these() -> None:
+    assert orchestrator.__all__ == PUBLIC
