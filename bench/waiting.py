@@ -1,160 +1,174 @@
-"""What waiting costs: memory for each waiting job, and how long the loop is ever blocked.
+"""What waiting costs: memory for each task in flight, and how long the loop is ever blocked.
 
-    python -m bench.waiting --jobs 3000 --in-flight 500 --render-s 20
+    python -m bench.waiting [--tasks 5000] [--watch-s 30]
 
-Runs one batch in this process against the emulator in another. Memory is the resident set,
-sampled every 50 ms; lag is how much later than asked a 5 ms sleep returns.
+Submits until so many tasks are in flight, then watches them for a while, then stops the run.
+Memory is the resident set after the allocator has given back what it held free, before the first
+submit and with all tasks in flight. Lag is how much later than asked a sleep of 5 ms returns, from
+the first submit on.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import gc
 import json
+import os
 import resource
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import yaml
+from bench.common import (
+    Row,
+    child,
+    emulator,
+    loop_factory,
+    report,
+    say,
+    scratch,
+    told_jobs,
+    write_manifest,
+)
+from orchestrator import Notice, Orchestrator, RunOptions, Watched
 
-from orchestrator import Notice, Orchestrator, RunOptions, State, Watched
-from orchestrator.engine.progress import Progress
-
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = resource.getpagesize()
+NAP_S = 0.005
+TARGET_KB, TARGET_LAG_MS = 10.0, 30.0
 
 
 def resident_bytes() -> int:
-    """Resident set of this process (Linux)."""
+    """Resident set of this process (Linux), without what the allocator holds free (glibc)."""
+    gc.collect()
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):
+        pass  # another C library: what it holds free counts
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
 
 
+@dataclass
 class Probe:
-    """An observer that samples memory and lag while the run goes on."""
+    """An observer that waits until all tasks are in flight and samples the loop's lag."""
 
-    def __init__(self) -> None:
-        self.run: Watched | None = None
-        self.lags: list[float] = []
-        self.memory: list[tuple[float, int, int]] = []
+    tasks: int
+    watch_s: float
+    run: Watched | None = None
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    before: int = 0
+    after: int = 0
+    most: int = 0
+    filling: list[float] = field(default_factory=list)
+    watching: list[float] = field(default_factory=list)
 
     def notice(self, notice: Notice) -> None:
         """Nothing to do."""
 
     def watch(self, run: Watched) -> None:
-        """Remember whom to ask."""
-        self.run = run
+        """The run begins to work."""
+        self.before, self.run = resident_bytes(), run
+        self.begun.set()
 
     async def measure(self) -> None:
-        """Sample until cancelled."""
-        turn = 0
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(0.005)
-            lag = time.perf_counter() - before - 0.005
+        """Sample until the tasks have been watched long enough, then stop the run."""
+        await self.begun.wait()
+        assert self.run is not None
+        full_at, turn = None, 0
+        while full_at is None or time.perf_counter() < full_at + self.watch_s:
+            (self.filling if full_at is None else self.watching).append(await _lag_s())
             turn += 1
-            if self.run is None:
-                continue
-            self.lags.append(lag)
-            if turn % 10 == 0:
-                progress: Progress = self.run.progress()
-                done = progress.counts.get(State.DONE, 0)
-                self.memory.append((time.perf_counter(), resident_bytes(), done))
+            if turn % 50 == 0:
+                self.most = max(self.most, self.run.progress().rendering)
+                if full_at is None and self.most >= self.tasks:
+                    full_at = time.perf_counter()
+        self.after = resident_bytes()
+        self.run.abort()
 
 
-def make_batch(folder: Path, jobs: int, in_flight: int) -> Path:
-    """A manifest of `jobs` jobs with text to speech on a public avatar and one sound file."""
-    shutil.copy(ROOT / "examples" / "media" / "hello.wav", folder / "hello.wav")
-    entries = [
-        {
-            "id": f"job-{i:06d}",
-            "avatar": {"public": "3327"},
-            "audio": {"file": "hello.wav"} if i % 2 else {"text": f"This is text number {i}."},
-        }
-        for i in range(jobs)
-    ]
-    limits = {
-        "submit_rate": "100/s",
-        "request_rate": "200/s",
-        "in_flight": in_flight,
-        "poll_interval": "2s",
-    }
-    manifest = folder / "jobs.yaml"
-    document = {"version": 1, "batch": "waiting", "limits": limits, "jobs": entries}
-    manifest.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False))
-    return manifest
+async def _lag_s() -> float:
+    before = time.perf_counter()
+    await asyncio.sleep(NAP_S)
+    return time.perf_counter() - before - NAP_S
 
 
-async def measure(manifest: Path, env: dict[str, str]) -> tuple[Probe, int]:
+async def watched(manifest: Path, tasks: int, watch_s: float) -> dict[str, Any]:
     """Run the batch and measure."""
-    probe = Probe()
+    probe = Probe(tasks, watch_s)
     sampling = asyncio.create_task(probe.measure())
-    result = await Orchestrator(env=env).run(manifest, RunOptions(), probe)
-    sampling.cancel()
-    return probe, result.exit_code
+    began = time.perf_counter()
+    await Orchestrator(env=dict(os.environ)).run(manifest, RunOptions(), probe)
+    await sampling
+    return {
+        "before": probe.before,
+        "after": probe.after,
+        "tasks": probe.most,
+        "filling": _percentiles(probe.filling),
+        "watching": _percentiles(probe.watching),
+        "both": _percentiles(probe.filling + probe.watching),
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def _percentiles(lags: list[float]) -> list[float]:
+    """Median, p99 and maximum in milliseconds."""
+    ordered = sorted(lags)
+    places = (len(ordered) // 2, int(len(ordered) * 0.99), len(ordered) - 1)
+    return [round(1000 * ordered[place], 2) for place in places]
+
+
+def measure(tasks: int, watch_s: float, loop: str) -> list[Row]:
+    """One run in a process of its own."""
+    limits = {"submit_rate": "500/s", "request_rate": "1000/s", "in_flight": str(tasks)}
+    with scratch() as folder:
+        manifest = write_manifest(folder, told_jobs(tasks + 200), limits, verify="length")
+        config = {"render": "constant", "render_mean_s": 900.0, "slots": tasks}
+        with emulator(folder / "vendor", **config) as vendor:
+            command = ("--child", str(manifest), "--tasks", str(tasks))
+            more = ("--watch-s", str(watch_s), "--loop", loop)
+            found = child("bench.waiting", *command, *more, env=vendor.env)
+    say(f"{found}")
+    return _rows(found, watch_s, loop)
+
+
+def _rows(found: dict[str, Any], watch_s: float, loop: str) -> list[Row]:
+    kb = (found["after"] - found["before"]) / found["tasks"] / 1000
+    p50, p99, most = found["both"]
+    parts = f"p99 while filling {found['filling'][1]:.0f} ms, then {found['watching'][1]:.0f} ms"
+    return [
+        Row(
+            what=f"memory for each of {found['tasks']} tasks in flight",
+            target=f"<= {TARGET_KB:g} KB",
+            measured=f"{kb:.1f} KB ({found['before'] / 1e6:.0f} MB before the first submit, "
+            f"{found['after'] / 1e6:.0f} MB with all)",
+            how="resident set, what the allocator holds free given back",
+            met=kb <= TARGET_KB,
+        ),
+        Row(
+            what=f"loop lag p99 meanwhile, {loop}",
+            target=f"<= {TARGET_LAG_MS:g} ms",
+            measured=f"{p99:.0f} ms (p50 {p50:.1f}, longest {most:.0f}; {parts})",
+            how=f"sleeps of 5 ms from the first submit until {watch_s:g} s after the last",
+            met=p99 <= TARGET_LAG_MS,
+        ),
+    ]
 
 
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=3000)
-    parser.add_argument("--in-flight", type=int, default=500)
-    parser.add_argument("--render-s", type=float, default=20.0)
+    parser.add_argument("--tasks", type=int, default=5000)
+    parser.add_argument("--watch-s", type=float, default=30.0)
+    parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="uvloop")
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        config = {
-            "render": "constant",
-            "render_mean_s": args.render_s,
-            "slots": args.in_flight,
-            "balance": 1e6,
-        }
-        emulator = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "orchestrator.emulator",
-                "--data",
-                str(folder / "vendor"),
-                "--config",
-                json.dumps(config),
-            ],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            env = json.loads(emulator.stdout.readline())
-            manifest = make_batch(folder, args.jobs, args.in_flight)
-            gc.collect()
-            began, before = time.perf_counter(), resident_bytes()
-            probe, code = asyncio.run(measure(manifest, env))
-            took = time.perf_counter() - began
-        finally:
-            emulator.terminate()
-            emulator.wait()
-        report(probe, code, took, before, args.jobs)
-
-
-def report(probe: Probe, code: int, took: float, before: int, jobs: int) -> None:
-    """Print the table."""
-    lags = sorted(probe.lags)
-    memory = [m for _, m, _ in probe.memory]
-    quarter = memory[len(memory) // 10 : len(memory) // 4]
-    last = memory[-len(memory) // 4 :]
-    print(f"exit code {code}, {took:.0f} s, {jobs} jobs")
-    print(f"resident before the run       {before / 1e6:8.1f} MB")
-    print(f"resident early in the waiting {max(quarter) / 1e6:8.1f} MB")
-    print(f"resident at the end           {max(last) / 1e6:8.1f} MB")
-    print(f"peak                          {max(memory) / 1e6:8.1f} MB")
-    print(f"over the start, per job       {(max(memory) - before) / jobs / 1e3:8.1f} KB")
-    print(
-        f"loop lag p50 {lags[len(lags) // 2] * 1e3:.1f} ms, "
-        f"p99 {lags[int(len(lags) * 0.99)] * 1e3:.1f} ms, max {lags[-1] * 1e3:.1f} ms"
-    )
+    if not args.child:
+        report(measure(args.tasks, args.watch_s, args.loop))
+        return
+    with asyncio.Runner(loop_factory=loop_factory(args.loop)) as runner:
+        print(json.dumps(runner.run(watched(args.child, args.tasks, args.watch_s))))
 
 
 if __name__ == "__main__":

@@ -12,23 +12,27 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator import rehearsal as rehearsals
+from orchestrator.approval import mark_of, terms_of
 from orchestrator.config import identity, state_dir, vendor_settings
 from orchestrator.core.budget import Tariff
+from orchestrator.core.slots import START
 from orchestrator.engine.ledger import learned_tariff
 from orchestrator.engine.lock import BatchLock, is_held, lock_path, read_owner
 from orchestrator.engine.neighbours import note_of
 from orchestrator.engine.progress import Observer, Silent
-from orchestrator.errors import CredentialsError
-from orchestrator.manifest.read import check_manifest, load_manifest
+from orchestrator.errors import CredentialsError, ManifestError
+from orchestrator.manifest.complaints import in_order
+from orchestrator.manifest.read import Examined, examine_manifest
 from orchestrator.model import Complaint, ContentHash, Manifest, State
 from orchestrator.planning import Draft, Prepared, look_at_media, prepare, sort_complaints
 from orchestrator.rehearsal import Rehearsal, run_emulator
 from orchestrator.report.build import batch_view, job_view
-from orchestrator.report.views import BatchView, JobView, PlanView, RunView
+from orchestrator.report.views import BatchView, JobView, PlanView, RunView, pace_of
 from orchestrator.session import (
     RunOptions,
     Session,
@@ -43,6 +47,8 @@ from orchestrator.topview.client import TopViewClient
 __all__ = ["Orchestrator", "Rehearsal", "RunOptions", "manifest_schema", "run_emulator"]
 
 STATE_FILE = "state.db"
+RENDER_S = 160.0
+"""How long a video renders, before anything is learned (docs/vendor.md: 70 to 270 s)."""
 
 
 def manifest_schema() -> dict[str, Any]:
@@ -71,12 +77,7 @@ class Orchestrator:
 
     async def validate(self, manifest: Path) -> tuple[Complaint, ...]:
         """Every complaint and warning about the manifest and its media files; touches no state."""
-        found, complaints = await asyncio.to_thread(check_manifest, _absolute(manifest))
-        if found is None:
-            return complaints
-        seen = await look_at_media(found.jobs, None)
-        errors, warnings = sort_complaints(found.jobs, seen.facts)
-        return (*errors, *complaints, *warnings)
+        return await _all_complaints(await _examined(manifest))
 
     async def plan(self, manifest: Path, options: RunOptions | None = None) -> PlanView:
         """What :meth:`run` would do and why. Spends nothing, stores nothing.
@@ -94,7 +95,8 @@ class Orchestrator:
             draft, live = await draft_for(store, batch, prepared.wanted, options.choice())
             tariff = await _tariff(store, batch)
         balance = None if options.rehearsal else await self._balance()
-        return _plan_view(prepared, options, draft, live, balance, tariff)
+        view = _plan_view(prepared, options, draft, live, balance, tariff)
+        return replace(view, account=self._account_mark(options))
 
     async def run(
         self,
@@ -164,20 +166,34 @@ class Orchestrator:
         return views
 
     async def jobs(
-        self, batch: str | None = None, *, pattern: str = "*", states: Sequence[State] = ()
+        self,
+        batch: str | None = None,
+        *,
+        pattern: str = "*",
+        states: Sequence[State] = (),
+        rehearsal: bool | None = None,
     ) -> list[tuple[str, JobView]]:
-        """Jobs with the name of their batch, in manifest order; rehearsals last."""
+        """Jobs with the name of their batch, in manifest order; rehearsals last, and marked.
+
+        ``rehearsal``: as in :meth:`status`.
+        """
         found: list[tuple[str, JobView]] = []
         for is_rehearsal in (False, True):
+            if rehearsal is not None and rehearsal is not is_rehearsal:
+                continue
             async with _reading(self._folder(None, is_rehearsal)) as store:
                 for row in [] if store is None else await store.batches():
                     if batch is None or row.name == batch:
                         rows = await store.job_rows(row.key, states=states, pattern=pattern)  # type: ignore[union-attr]
-                        found.extend((row.name, job_view(job)) for job in rows)
+                        views = (replace(job_view(job), rehearsal=is_rehearsal) for job in rows)
+                        found.extend((row.name, view) for view in views)
         return found
 
     async def _read(self, path: Path, options: RunOptions) -> Manifest:
-        manifest = await asyncio.to_thread(load_manifest, _absolute(path))
+        examined = await _examined(path)
+        manifest = examined.manifest
+        if manifest is None:
+            raise ManifestError(await _all_complaints(examined))
         if options.rehearsal is None:
             return manifest
         return rehearsals.rehearsed(manifest, options.rehearsal)
@@ -195,6 +211,13 @@ class Orchestrator:
             return rows[0] if len(rows) == 1 else None
         account = await store.find_account(name)
         return next((row for row in rows if row.account == account), None)
+
+    def _account_mark(self, options: RunOptions) -> str | None:
+        """The account as a plan names it; None for a rehearsal and without credentials."""
+        try:
+            return None if options.rehearsal else mark_of(_account_name(options, self._env))
+        except CredentialsError:
+            return None
 
     async def _balance(self) -> float | None:
         """Credits left; None without credentials or when the vendor does not say."""
@@ -236,8 +259,28 @@ def _plan_view(
         credits_estimate=draft.credits_expected(tariff),
         balance=balance,
         at_least_s=len(draft.submits) * limits.submit_rate.interval_s,
+        credits_learned=sum(tariff.knows(w.spec) for w in draft.submits),
+        pace=pace_of(
+            len(draft.submits),
+            interval_s=limits.submit_rate.interval_s,
+            in_flight=START if limits.in_flight is None else limits.in_flight,
+            render_s=RENDER_S / (options.rehearsal.time_scale if options.rehearsal else 1),
+        ),
+        terms=terms_of(manifest.settings),
         warnings=prepared.warnings,
     )
+
+
+async def _examined(path: Path) -> Examined:
+    return await asyncio.to_thread(examine_manifest, _absolute(path))
+
+
+async def _all_complaints(examined: Examined) -> tuple[Complaint, ...]:
+    """About the manifest and about the files of all jobs that could be read, sorted by place."""
+    seen = await look_at_media(examined.jobs, None)
+    errors, warnings = sort_complaints(examined.jobs, seen.facts)
+    found = (*errors, *examined.complaints, *warnings)
+    return in_order(found, examined.complaints[0].place.file if examined.complaints else "")
 
 
 @asynccontextmanager

@@ -153,13 +153,20 @@ FILE_AVATARS = frozenset({AvatarKind.VIDEO, AvatarKind.IMAGE})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much of what may happen at once; the defaults suit a small account."""
+    """How much of what may happen at once; the defaults suit a small account.
+
+    ``in_flight``: unfinished tasks; None finds out by itself how many the account may have.
+    ``upload_bytes_per_s``, ``download_bytes_per_s`` (> 0): what all transfers of one process may
+    take together; None is no limit.
+    """
 
     submit_rate: Rate = Rate(count=1, per_s=1.0)
     request_rate: Rate = Rate(count=5, per_s=1.0)
-    in_flight: int = 2
+    in_flight: int | None = None
     uploads: int = 4
     downloads: int = 4
+    upload_bytes_per_s: float | None = None
+    download_bytes_per_s: float | None = None
     poll_interval_s: float = 5.0
 
     @property

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,12 +17,12 @@ from pathlib import Path
 from orchestrator.core.budget import Tariff
 from orchestrator.core.diff import Case, Look, Past, Ruling, changed_fields, rule_known, rule_new
 from orchestrator.core.retry import how_to_revive
+from orchestrator.core.sample import sample
 from orchestrator.errors import ManifestError, MediaError
-from orchestrator.manifest.revision import differences, revision_of, wire_text, wire_values
+from orchestrator.manifest.revision import differences
 from orchestrator.manifest.rules import media_complaints
 from orchestrator.media.assets import Stamp, inspect, stamp, trustworthy
 from orchestrator.model import (
-    FILE_AVATARS,
     Complaint,
     ContentHash,
     Event,
@@ -33,18 +34,26 @@ from orchestrator.model import (
     State,
 )
 from orchestrator.report.views import PlanLine, Why
-from orchestrator.store.base import AppStore, Change, ChangeKind, FileStamp, Known, Wanted
+from orchestrator.store.base import AppStore, BatchRow, ChangeKind, FileStamp, Known, Wanted
+from orchestrator.wishes import Changes, Submits, Wishes
 
 HASHERS = 4
 """Files hashed and probed at once."""
+AT_ONCE = 2_000
+"""Jobs judged in one go: what is remembered of so many is in memory at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """Which jobs a run may start, and what else its caller allowed."""
+    """Which jobs a run may start, and what else its caller allowed.
+
+    ``picked``: of the jobs to be submitted only these; None: all.
+    """
 
     only: tuple[str, ...] = ()
     limit: int | None = None
+    sample: int | None = None
+    picked: frozenset[JobId] | None = None
     retry_failed: bool = False
     overwrite: bool = False
     skip_existing: bool = False
@@ -54,15 +63,58 @@ class Choice:
         return not self.only or any(fnmatchcase(job_id, glob) for glob in self.only)
 
 
+@dataclass(slots=True)
+class Lines:
+    """The lines of a plan: one a job of the manifest in its order, then the orphans.
+
+    Few different things are said of many jobs, so each saying is held once. The id and the
+    revision (of a job that would be submitted) are put in when somebody reads the line.
+    """
+
+    submits: Submits
+    _sayings: dict[tuple[Why, str], int] = field(default_factory=dict)
+    _said: array[int] = field(default_factory=lambda: array("L"))
+    _orphans: list[PlanLine] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self._said) + len(self._orphans)
+
+    def __iter__(self) -> Iterator[PlanLine]:
+        sayings, wishes = list(self._sayings), self.submits.wishes
+        paid = self.submits.positions()
+        following = next(paid, None)
+        for position, number in enumerate(self._said):
+            what, reason = sayings[number]
+            revision = None
+            if position == following:
+                revision, following = wishes.revision(position), next(paid, None)
+            yield PlanLine(id=wishes.id(position), what=what, reason=reason, revision=revision)
+        yield from self._orphans
+
+    def add(self, what: Why, reason: str) -> None:
+        """What is said of the manifest's next job."""
+        self._said.append(self._sayings.setdefault((what, reason), len(self._sayings)))
+
+    def orphan(self, job_id: JobId) -> None:
+        """One more job that left the manifest."""
+        reason = "left the manifest; kept, never deleted"
+        self._orphans.append(PlanLine(id=job_id, what=Why.ORPHAN, reason=reason))
+
+
 @dataclass(slots=True, kw_only=True)
 class Draft:
-    """What a run would do. ``copies`` are (from, to) of done videos whose output path changed."""
+    """What a run would do.
 
-    lines: list[PlanLine] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    ``copies`` are (from, to) of done videos whose output path changed. ``left_for_later``: jobs
+    that would have been submitted without ``--limit`` and ``--sample``.
+    """
+
+    changes: Changes
+    submits: Submits
+    lines: Lines
+    left_for_later: int = 0
     conflicts: list[tuple[JobSpec, Ruling]] = field(default_factory=list)
     copies: list[tuple[Path, Path]] = field(default_factory=list)
-    submits: list[Wanted] = field(default_factory=list)
     lost: list[JobId] = field(default_factory=list)
 
     def credits_expected(self, tariff: Tariff) -> float:
@@ -92,7 +144,7 @@ class Prepared:
     """
 
     manifest: Manifest
-    wanted: list[Wanted]
+    wanted: Wishes
     fresh: Sequence[tuple[FileStamp, MediaFacts]]
     warnings: tuple[Complaint, ...]
 
@@ -191,8 +243,8 @@ def sort_complaints(
 
 def wanted_jobs(
     manifest: Manifest, facts: Mapping[str, MediaFacts | MediaError]
-) -> tuple[list[Wanted], tuple[Complaint, ...]]:
-    """Every job of the manifest with its revision, and warnings.
+) -> tuple[Wishes, tuple[Complaint, ...]]:
+    """Every job of the manifest, and warnings.
 
     Raises:
         ManifestError: a media file cannot be used; all such complaints at once.
@@ -201,23 +253,7 @@ def wanted_jobs(
     if complaints:
         raise ManifestError((*complaints, *warnings))
     usable = {path: found for path, found in facts.items() if isinstance(found, MediaFacts)}
-    hashes = {path: found.content_hash for path, found in usable.items()}
-    return [_wanted(spec, usable, hashes) for spec in manifest.jobs], warnings
-
-
-def _wanted(
-    spec: JobSpec, facts: Mapping[str, MediaFacts], hashes: Mapping[str, ContentHash]
-) -> Wanted:
-    wire = wire_text(wire_values(spec, hashes))
-    audio = facts.get(spec.audio) if spec.audio in spec.files else None
-    return Wanted(
-        spec=spec,
-        revision=revision_of(wire),
-        wire=wire,
-        avatar=facts[spec.avatar] if spec.avatar_kind in FILE_AVATARS else None,
-        audio=audio,
-        audio_s=None if audio is None else audio.duration_s,
-    )
+    return Wishes(manifest.jobs, usable), warnings
 
 
 WHY: dict[Case, Why] = {
@@ -233,37 +269,80 @@ WHY: dict[Case, Why] = {
     Case.IN_DOUBT: Why.IN_DOUBT,
     Case.MOVE: Why.MOVE,
     Case.SKIPPED: Why.UNSELECTED,
-    Case.CONFLICT: Why.UNSELECTED,
+    Case.CONFLICT: Why.CONFLICT,
 }
+BEYOND_LIMIT = "beyond --limit"
+BESIDE_SAMPLE = "not in --sample"
 PAYS = frozenset({Case.NEW, Case.CHANGED, Case.CHANGED_LATER, Case.RETRY})
 """Cases that lead (or may lead) to a submit."""
 
 
-def draft_plan(
-    wanted: Sequence[Wanted],
+async def draft_plan(
+    wanted: Wishes,
+    store: AppStore | None,
+    batch: BatchRow | None,
+    live: frozenset[ContentHash],
+    choice: Choice,
+) -> Draft:
+    """Judge every job, a few thousand at a time. Looks at the sizes of output files; changes
+    nothing. ``batch`` None: the store knows none of the jobs."""
+    submits = Submits(wanted)
+    draft = Draft(changes=Changes(wanted), submits=submits, lines=Lines(submits))
+    now = time.time()
+    for start in range(0, len(wanted), AT_ONCE):
+        part = range(start, min(start + AT_ONCE, len(wanted)))
+        known: Mapping[JobId, Known] = {}
+        if store is not None and batch is not None:
+            known = await store.known(batch.key, wanted.ids(part))
+        await asyncio.to_thread(_judge, draft, wanted, part, known, live, choice, now)
+    if store is not None and batch is not None:
+        everyone = frozenset(wanted.ids(range(len(wanted))))
+        _orphans(draft, await store.known_besides(batch.key, everyone))
+    return draft
+
+
+def _judge(
+    draft: Draft,
+    wanted: Wishes,
+    part: range,
     known: Mapping[JobId, Known],
     live: frozenset[ContentHash],
     choice: Choice,
     now: float,
-) -> Draft:
-    """Judge every job. Looks at the sizes of output files; changes nothing. Blocking."""
-    draft = Draft()
-    started = 0
-    for position, want in enumerate(wanted):
+) -> None:
+    """Judge the jobs at these positions. Blocking."""
+    for position in part:
+        want = wanted[position]
         job_id = want.spec.job_id
         past = known.get(job_id)
         if not choice.names(job_id):
-            draft.lines.append(PlanLine(id=job_id, what=Why.UNSELECTED, reason="not in --only"))
+            draft.lines.add(Why.UNSELECTED, "not in --only")
             continue
         ruling = _rule(want, past, live, choice, now)
-        starts = _will_submit(ruling, past)
-        if starts and choice.limit is not None and started >= choice.limit:
-            draft.lines.append(PlanLine(id=job_id, what=Why.UNSELECTED, reason="beyond --limit"))
+        later = _later(draft, job_id, choice) if _will_submit(ruling, past) else None
+        if later is not None:
+            draft.lines.add(Why.UNSELECTED, later)
+            draft.left_for_later += 1
             continue
-        started += starts
         _enter(draft, want, past, ruling, position, now)
-    _orphans(draft, {w.spec.job_id for w in wanted}, known)
-    return draft
+
+
+def _later(draft: Draft, job_id: JobId, choice: Choice) -> str | None:
+    """Why a job that would be submitted is left for another run; None if it is not."""
+    if choice.picked is not None and job_id not in choice.picked:
+        return BESIDE_SAMPLE
+    if choice.limit is not None and len(draft.submits) >= choice.limit:
+        return BEYOND_LIMIT
+    return None
+
+
+def sampled(draft: Draft, choice: Choice) -> Choice | None:
+    """The choice with the sample picked from the jobs that would be submitted; None: no sample."""
+    if choice.sample is None or choice.picked is not None:
+        return None
+    specs = (w.spec for w in draft.submits)
+    kinds = ((s.job_id, (s.avatar_kind, s.audio_kind, s.mode)) for s in specs)
+    return replace(choice, picked=sample(kinds, choice.sample))
 
 
 def _rule(
@@ -321,8 +400,7 @@ def _enter(
     draft: Draft, want: Wanted, known: Known | None, ruling: Ruling, position: int, now: float
 ) -> None:
     """Write one ruling into the draft."""
-    line = PlanLine(id=want.spec.job_id, what=WHY[ruling.case], reason=ruling.reason)
-    draft.lines.append(line)
+    draft.lines.add(WHY[ruling.case], ruling.reason)
     if ruling.case is Case.CONFLICT:
         draft.conflicts.append((want.spec, ruling))
     if ruling.case in (Case.CONFLICT, Case.SKIPPED):
@@ -332,8 +410,8 @@ def _enter(
     if ruling.case is Case.LOST_FILE:
         draft.lost.append(want.spec.job_id)
     if _will_submit(ruling, known):
-        draft.submits.append(want)
-    draft.changes.append(_change(want, known, ruling, position, now))
+        draft.submits.add(position)
+    draft.changes.add(position, *_change(known, ruling, now))
 
 
 def _will_submit(ruling: Ruling, known: Known | None) -> bool:
@@ -344,21 +422,20 @@ def _will_submit(ruling: Ruling, known: Known | None) -> bool:
     return ruling.case in PAYS or (ruling.case is Case.GOING and waiting)
 
 
-def _change(want: Wanted, known: Known | None, ruling: Ruling, position: int, now: float) -> Change:
+def _change(
+    known: Known | None, ruling: Ruling, now: float
+) -> tuple[ChangeKind, Known | None, Event | None]:
     event = None
     kind = CHANGE.get(ruling.case, ChangeKind.UPDATE)
     if ruling.event is not None:
         event = Event(kind=ruling.event, at=now, message=ruling.reason)
     if event is not None and kind is ChangeKind.UPDATE:
         kind = ChangeKind.MOVE
-    return Change(kind=kind, wanted=want, known=known, position=position, event=event)
+    return kind, known, event
 
 
-def _orphans(draft: Draft, wanted: set[JobId], known: Mapping[JobId, Known]) -> None:
-    for job_id, past in known.items():
-        if job_id in wanted:
-            continue
-        reason = "left the manifest; kept, never deleted"
-        draft.lines.append(PlanLine(id=job_id, what=Why.ORPHAN, reason=reason))
+def _orphans(draft: Draft, found: Iterable[Known]) -> None:
+    for past in found:
+        draft.lines.orphan(past.job_id)
         if not past.orphan:
-            draft.changes.append(Change(kind=ChangeKind.ORPHAN, known=past, selected=False))
+            draft.changes.orphan(past)

@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from orchestrator.config import Secret, vendor_settings
+from orchestrator.approval import Approved, Bill, refuse_beyond, terms_of
+from orchestrator.config import Secret, identity, vendor_settings
+from orchestrator.core.limits import Throttle
 from orchestrator.core.outcome import CallFate, judge_call
 from orchestrator.core.verdict import exit_code
 from orchestrator.engine.clock import SystemClock, boot_id
 from orchestrator.engine.desk import Desk
+from orchestrator.engine.ledger import learned_tariff
 from orchestrator.engine.lock import FileLock, lock_path
 from orchestrator.engine.neighbours import live_limits
 from orchestrator.engine.pace import Pacer
@@ -35,16 +38,19 @@ from orchestrator.errors import (
     UsageError,
     VendorUnavailable,
 )
+from orchestrator.manifest.complaints import shown
 from orchestrator.media.download import Downloader
 from orchestrator.model import ContentHash, JobId, RunKey, State
-from orchestrator.planning import Choice, Draft, Prepared, draft_plan
+from orchestrator.planning import Choice, Draft, Prepared, draft_plan, sampled
 from orchestrator.rehearsal import Rehearsal
 from orchestrator.report.build import batch_view
 from orchestrator.report.headline import headline, next_steps
 from orchestrator.report.views import RunView
-from orchestrator.store.base import AppStore, BatchRow, Known, Owner, Wanted
+from orchestrator.saved import Saved, SavedAvatars, notes_of
+from orchestrator.store.base import AppStore, BatchRow, Owner
 from orchestrator.topview import wire
 from orchestrator.topview.client import TopViewClient
+from orchestrator.wishes import Wishes
 
 FIRST_WAITS_S = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """The first question to the vendor is repeated after so many seconds (scaled)."""
@@ -55,8 +61,10 @@ class RunOptions:
     """What a caller may ask of one run or plan.
 
     ``only``: GLOBs on job ids, any may match; empty means all. ``limit`` (>= 1): make at most
-    so many jobs; None means no limit. ``retry_failed``: try failed jobs again. ``overwrite``
-    and ``skip_existing``: what to do with output files of jobs that the store does not know.
+    so many jobs; None means no limit. ``sample`` (>= 1): make so many, chosen over the kinds.
+    ``approved``: pay for nothing that this plan does not hold. ``retry_failed``: try failed jobs
+    again. ``overwrite`` and ``skip_existing``: what to do with output files of jobs that the
+    store does not know.
     ``new_account``: the batch is known under another account, and that is right.
     ``same_batch``: it is known from another manifest file, and that is right. ``max_credits``
     (>= 0): what this run may cost; None means no limit of its own. ``webhook_url`` and
@@ -66,6 +74,8 @@ class RunOptions:
     rehearsal: Rehearsal | None = None
     only: tuple[str, ...] = ()
     limit: int | None = None
+    sample: int | None = None
+    approved: Approved | None = None
     retry_failed: bool = False
     overwrite: bool = False
     skip_existing: bool = False
@@ -83,6 +93,10 @@ class RunOptions:
         """
         if self.limit is not None and self.limit < 1:
             raise UsageError("--limit must be at least 1")
+        if self.sample is not None and self.sample < 1:
+            raise UsageError("--sample must be at least 1")
+        if self.sample is not None and self.limit is not None:
+            raise UsageError("--sample and --limit both choose how many; give one")
         if self.overwrite and self.skip_existing:
             raise UsageError("--overwrite and --skip-existing contradict each other; give one")
         if self.max_credits is not None and self.max_credits < 0:
@@ -92,6 +106,7 @@ class RunOptions:
         return Choice(
             only=self.only,
             limit=self.limit,
+            sample=self.sample,
             retry_failed=self.retry_failed,
             overwrite=self.overwrite,
             skip_existing=self.skip_existing,
@@ -116,7 +131,10 @@ class Session:
         self._manifest = prepared.manifest
         self._watcher, self._folder, self._env = watcher, folder, env
         self._clock = SystemClock()
+        self._vendor_ahead_s = 0.0
         self._report = ""
+        self._left_out = 0
+        self._notes: tuple[str, ...] = ()
 
     def tell(self, level: Level, message: str, job: JobId | None = None) -> None:
         """Tell those who watch."""
@@ -144,26 +162,41 @@ class Session:
 
     async def work(self, batch: BatchRow, owner: Owner) -> Outcome:
         """Plan, check the account, store the plan, recover, run the engine."""
-        for complaint in self._prepared.warnings:
-            self.tell(Level.INFO, str(complaint))
+        for line in shown(self._prepared.warnings, str(self._manifest.path)):
+            self.tell(Level.INFO, line)
         wanted = self._prepared.wanted
         draft, _ = await draft_for(self._store, batch, wanted, self._options.choice())
         self._refuse_conflicts(draft)
+        await self._refuse_unapproved(batch, draft)
+        self._left_out = draft.left_for_later
         settings = vendor_settings(self._env)
-        async with TopViewClient(settings) as client, Downloader() as downloader:
+        limits = self._manifest.settings.limits
+        up = self._throttle(limits.upload_bytes_per_s)
+        down = self._throttle(limits.download_bytes_per_s)
+        async with (
+            TopViewClient(settings, throttle=up) as client,
+            Downloader(throttle=down) as downloader,
+        ):
             await self._check_account(client)
             await self._apply(batch, draft)
             await self._recover_neighbours(batch)
+            avatars = SavedAvatars(self._store, batch, client, wanted.savers())
             del draft
             wanted.clear()
             run = await self._store.begin_run(batch.key, owner)
             desk = self._desk(batch, run, client, downloader)
             engine = Engine(desk, self._watcher)
+            await avatars.look()
             async with self._listening(engine, client, desk):
                 outcome = await engine.run()
-            await self._finish(run, batch, outcome)
+            saved, made = await avatars.found()
+            self._notes = notes_of(saved, made)
+            await self._finish(run, batch, outcome, saved)
             self._report = await self._gallery(batch)
             return outcome
+
+    def _throttle(self, bytes_per_s: float | None) -> Throttle | None:
+        return None if bytes_per_s is None else Throttle(bytes_per_s, self._clock.monotonic)
 
     def _refuse_conflicts(self, draft: Draft) -> None:
         if not draft.conflicts:
@@ -184,20 +217,42 @@ class Session:
             )
         )
 
+    async def _refuse_unapproved(self, batch: BatchRow, draft: Draft) -> None:
+        if self._options.approved is None:
+            return
+        tariff = await learned_tariff(self._store, batch.account)
+        bill = Bill(
+            batch=batch.name,
+            rehearsal=self._options.rehearsal is not None,
+            identity=identity(vendor_settings(self._env)),
+            terms=terms_of(self._manifest.settings),
+            lines=draft.lines,
+            credits=draft.credits_expected(tariff),
+        )
+        refuse_beyond(self._options.approved, bill)
+
     async def _check_account(self, client: Vendor) -> None:
         """Credentials and balance, with one cheap call, before anything else is sent."""
         scale = self._manifest.settings.limits.scale
+        patience_s, why = sum(FIRST_WAITS_S) * scale, ""
         for wait_s in FIRST_WAITS_S:
             await self._clock.sleep(wait_s * scale)
             answer = await client.credit_detail()
+            if answer.server_time is not None:
+                self._vendor_ahead_s = answer.server_time - self._clock.wall()
             verdict = judge_call(answer)
             if verdict.fate is CallFate.AUTH:
                 raise CredentialsError(f"{verdict.message}; check TOPVIEW_API_KEY and TOPVIEW_UID")
             if verdict.fate is CallFate.OK:
                 self._tell_balance(wire.remaining_credit(answer))
                 return
+            if not why:
+                self.tell(Level.PROBLEM, _no_answer(verdict.message, patience_s))
+            why = verdict.message
+            if verdict.fate is CallFate.PERMANENT:
+                break
         raise VendorUnavailable(
-            f"the vendor does not answer ({verdict.message}); nothing was sent. "
+            f"the vendor does not answer ({why}); nothing was sent. "
             "Check TOPVIEW_BASE_URL and the network, then run again"
         )
 
@@ -303,9 +358,12 @@ class Session:
             run=run,
             run_credits=self._options.max_credits,
             overwrite=self._options.overwrite,
+            clock_offset_s=self._vendor_ahead_s,
         )
 
-    async def _finish(self, run: RunKey, batch: BatchRow, outcome: Outcome) -> None:
+    async def _finish(
+        self, run: RunKey, batch: BatchRow, outcome: Outcome, saved: Sequence[Saved]
+    ) -> None:
         counts = await self._store.startable(batch.key)
         code = exit_code(counts, await self._overdue(batch), outcome.stops)
         summary = {
@@ -313,6 +371,7 @@ class Session:
             "submitted": outcome.submitted,
             "downloaded": outcome.downloaded,
             "stops": [stop.value for stop in outcome.stops],
+            "saved_avatars": [avatar.to_json() for avatar in saved],
         }
         await self._store.end_run(run, time.time(), code, summary)
 
@@ -364,25 +423,27 @@ class Session:
                 again=f"orchestrator run {_short(self._manifest.path)}{rehearsed}{self._flags}",
                 flags=self._flags,
                 stops=outcome.stops,
+                left_out=self._left_out,
             ),
             outputs=_common_folder([Path(row.output) for row in rows]),
             report=self._report,
+            notes=self._notes,
             state_dir=str(self._folder),
         )
 
 
 async def draft_for(
-    store: AppStore | None, batch: BatchRow | None, wanted: Sequence[Wanted], choice: Choice
+    store: AppStore | None, batch: BatchRow | None, wanted: Wishes, choice: Choice
 ) -> tuple[Draft, frozenset[ContentHash]]:
     """The plan, and the assets that the account has at the vendor already."""
-    known: dict[JobId, Known] = {}
     live: frozenset[ContentHash] = frozenset()
     if store is not None and batch is not None:
-        known = await store.known(batch.key)
-        hashes = {f.content_hash for w in wanted for f in (w.avatar, w.audio) if f is not None}
-        assets = await store.assets(batch.account, sorted(hashes))
+        assets = await store.assets(batch.account, wanted.contents())
         live = frozenset(a.content_hash for a in assets if a.file_id is not None)
-    return await asyncio.to_thread(draft_plan, wanted, known, live, choice, time.time()), live
+    draft = await draft_plan(wanted, store, batch, live, choice)
+    if (picked := sampled(draft, choice)) is not None:
+        draft = await draft_plan(wanted, store, batch, live, picked)
+    return draft, live
 
 
 def owner_of_this_process() -> Owner:
@@ -410,3 +471,7 @@ def _copy(source: Path, target: Path) -> None:
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(target)
+
+
+def _no_answer(why: str, patience_s: float) -> str:
+    return f"the vendor does not answer: {why}; trying again for {patience_s:.0f} s"

@@ -193,7 +193,7 @@ def _head(batch: str) -> list[str]:
         f"batch: {_scalar(batch)}    # the name under which progress is remembered",
         "output: out/{batch}/{id}.mp4    # where the videos go, relative to this file",
         "",
-        "# limits: {in_flight: 4}    # unfinished videos at the vendor; your plan says how many",
+        "# limits: {in_flight: 4}    # unfinished videos at the vendor; default auto: it finds out",
         "# budget: {credits: 100}    # stop before more than this is spent",
         "",
     ]

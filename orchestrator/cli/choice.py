@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator.app import Rehearsal, RunOptions
+from orchestrator.approval import Approved, read_plan
 from orchestrator.cli import words
 from orchestrator.cli.options import positive
 from orchestrator.errors import UsageError
@@ -33,12 +34,23 @@ def checked(options: RunOptions) -> RunOptions:
     Raises:
         UsageError: they do.
     """
+    if options.sample is not None and options.limit is not None:
+        raise UsageError("--sample and --limit both say how many jobs to start: give one of them")
     if options.overwrite and options.skip_existing:
         raise UsageError(
             "--overwrite and --skip-existing contradict each other: give one of them, "
             "or none to be told which files exist"
         )
     return options
+
+
+def approved(path: Path | None) -> Approved | None:
+    """The plan that ``--plan`` names; None without the flag.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    return None if path is None else read_plan(path)
 
 
 def resume_command(manifest: Path, options: RunOptions, state: Path | None) -> str:
@@ -51,9 +63,30 @@ def resume_command(manifest: Path, options: RunOptions, state: Path | None) -> s
         parts += _emulator_flags(options.rehearsal)
     for pattern in options.only:
         parts += ["--only", pattern]
+    if options.approved is not None:
+        parts += ["--plan", options.approved.path]
     if state is not None:
         parts += ["--state", state]
     return words.command(*parts)
+
+
+def same_command(manifest: Path, options: RunOptions, state: Path | None) -> str:
+    """The run that a plan with these options is about."""
+    flags: list[str | Path] = []
+    if options.sample is not None:
+        flags += ["--sample", str(options.sample)]
+    if options.limit is not None:
+        flags += ["--limit", str(options.limit)]
+    switches = (
+        (options.retry_failed, "--retry-failed"),
+        (options.overwrite, "--overwrite"),
+        (options.skip_existing, "--skip-existing"),
+        (options.new_account, "--new-account"),
+        (options.same_batch, "--same-batch"),
+    )
+    flags += [flag for given, flag in switches if given]
+    again = resume_command(manifest, options, state)
+    return " ".join([again, *map(words.quoted, flags)])
 
 
 def _emulator_flags(rehearsal: Rehearsal) -> list[str | Path]:

@@ -11,6 +11,7 @@ import typer
 
 from orchestrator.cli import output, words
 from orchestrator.errors import ManifestError, OrchestratorError
+from orchestrator.manifest.complaints import MOST_SHOWN, in_order, shown, to_json
 from orchestrator.model import Complaint
 
 P = ParamSpec("P")
@@ -65,8 +66,16 @@ def expected(error: BaseException) -> OrchestratorError | None:
 def explain(error: OrchestratorError) -> list[str]:
     """The lines for a person: every complaint by itself and how many, else the message."""
     if isinstance(error, ManifestError) and error.complaints:
-        return [*map(str, error.complaints), tally(error.complaints)]
+        return complaint_lines(error.complaints)
     return [f"orchestrator: {error}"]
+
+
+def complaint_lines(complaints: Sequence[Complaint]) -> list[str]:
+    """Every complaint by place and how many; their kinds, where there are very many."""
+    lines = [*shown(complaints), tally(complaints)]
+    if len(complaints) > MOST_SHOWN:
+        lines.append("Shown is one of each kind. All of them: orchestrator validate ... --json")
+    return lines
 
 
 def tally(complaints: Sequence[Complaint]) -> str:
@@ -81,23 +90,11 @@ def error_document(code: int, error: Exception) -> dict[str, Any]:
     complaints: tuple[Complaint, ...] = ()
     message = str(error) or type(error).__name__
     if isinstance(error, ManifestError):
-        complaints, message = error.complaints, tally(error.complaints)
+        complaints, message = in_order(error.complaints), tally(error.complaints)
     elif not isinstance(error, OrchestratorError):
         message = _sentence(error)
-    rows = [complaint_document(c) for c in complaints]
+    rows = [to_json(c) for c in complaints]
     return {"error": {"code": code, "message": message, "complaints": rows}}
-
-
-def complaint_document(complaint: Complaint) -> dict[str, Any]:
-    """A complaint as JSON."""
-    return {
-        "file": complaint.place.file,
-        "line": complaint.place.line,
-        "column": complaint.place.column,
-        "problem": complaint.problem,
-        "remedy": complaint.remedy,
-        "warning": complaint.warning,
-    }
 
 
 def _unexpected(error: Exception, debug: bool) -> str:

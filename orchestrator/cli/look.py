@@ -27,7 +27,7 @@ Examples:
 JOBS_EXAMPLES = """\b
 Examples:
   orchestrator jobs spring --in failed --in in_doubt
-  orchestrator jobs --match 'de-*'
+  orchestrator jobs --match 'de-*' --tag vip --error moderation
   orchestrator jobs spring | cut -f 1,4     job and output, in full
 
 On a terminal the table is fitted to its width; elsewhere it is complete and
@@ -65,20 +65,29 @@ def jobs(
     batch: options.Batch = None,
     in_state: options.InState = None,
     match: options.Match = "*",
+    tag: options.Tag = None,
+    error: options.ErrorText = None,
+    columns: options.Columns = None,
+    emulator: options.OfRehearsal = False,
     state: options.StateDir = None,
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> int:
     """List jobs with their state, task, output and error, in manifest order."""
-    from orchestrator.cli.standing import job_lines, jobs_document
+    from orchestrator.cli.standing import chosen, columns_of, job_lines, jobs_document
 
     log_everything(debug)
+    shown = columns_of(columns)
     orchestrator = facade.make_orchestrator(state)
-    rows = facade.loop_of(orchestrator.jobs(batch, pattern=match, states=tuple(in_state or ())))
+    wanted = tuple(in_state or ())
+    found = facade.loop_of(
+        orchestrator.jobs(batch, pattern=match, states=wanted, rehearsal=True if emulator else None)
+    )
+    rows = chosen(found, tags=tag or (), error=error)
     if as_json:
         output.document(jobs_document(rows))
     elif rows:
-        output.out(job_lines(rows, output.width()))
+        output.out(job_lines(rows, output.width(), shown))
     else:
         output.tell(["no such jobs"])
     return 0
@@ -107,13 +116,13 @@ class Look:
 
     def lines(self, views: list[BatchView]) -> list[str]:
         """One line a batch, or everything about the one that was named."""
-        from orchestrator.cli.standing import brief, detail
+        from orchestrator.cli.standing import briefs, detail
 
         if not views:
             return [f"no batches in {self._where()}"]
         if self._batch is None:
-            return [brief(view) for view in views]
-        blocks = [detail(view, self._state) for view in views]
+            return briefs(views, output.width())
+        blocks = [detail(view, self._state, output.width()) for view in views]
         return [line for block in blocks for line in (*block, "")][:-1]
 
     def _where(self) -> Path:

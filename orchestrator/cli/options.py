@@ -66,6 +66,33 @@ Limit = Annotated[
     int | None,
     typer.Option("--limit", metavar="N", min=1, help="Start at most N jobs. Default: no limit."),
 ]
+Sample = Annotated[
+    int | None,
+    typer.Option(
+        "--sample",
+        metavar="N",
+        min=1,
+        help="Start N jobs only, chosen over the kinds, to be looked at before the rest is "
+        "paid for. Excludes --limit.",
+    ),
+]
+ApprovedPlan = Annotated[
+    Path | None,
+    typer.Option(
+        "--plan",
+        metavar="FILE",
+        help="Pay for nothing that this plan (of 'plan --out FILE') does not hold: refused "
+        "before anything is sent.",
+    ),
+]
+PlanOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="FILE",
+        help="Write the plan to a file, too, for 'run --plan FILE'.",
+    ),
+]
 RetryFailed = Annotated[
     bool, typer.Option("--retry-failed", help="Start failed and cancelled jobs once more.")
 ]
@@ -133,6 +160,27 @@ Match = Annotated[
         metavar="GLOB",
         show_default=False,
         help="Only jobs whose id matches. Default: all.",
+    ),
+]
+Tag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tag", metavar="TAG", help="Only jobs with this tag; may be given several times."
+    ),
+]
+ErrorText = Annotated[
+    str | None,
+    typer.Option(
+        "--error", metavar="TEXT", help="Only jobs whose error has TEXT in it, in any case."
+    ),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="LIST",
+        help="Columns of the table, with commas: batch, id, state, task, output, attempts, "
+        "credits, tags, error.",
     ),
 ]
 All = Annotated[bool, typer.Option("--all", help="Every job of every group. Default: the first 5.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -42,11 +43,24 @@ def forgiving() -> None:
 
 def _write(stream: TextIO, text: str) -> None:
     """A reader that has gone (``| head``, a closed terminal) is no error of ours."""
+    # Not the stand-in that a live view puts here: that one draws, and takes all of a text.
+    raw = stream.buffer if isinstance(stream, io.TextIOWrapper) else None
     try:
-        stream.write(text)
-        stream.flush()
+        if isinstance(raw, io.RawIOBase):
+            stream.flush()
+            _write_raw(raw, text.encode(stream.encoding, stream.errors or "strict"))
+        else:
+            stream.write(text)
+            stream.flush()
     except OSError:
         _mute(stream)
+
+
+def _write_raw(raw: io.RawIOBase, data: bytes) -> None:
+    """All of it: an unbuffered stream (PYTHONUNBUFFERED) may take a part and say nothing."""
+    left = memoryview(data)
+    while left:
+        left = left[raw.write(left) or 0 :]
 
 
 def _mute(stream: TextIO) -> None:

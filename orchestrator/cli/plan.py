@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import facade, options, output
-from orchestrator.cli.guard import complaint_document, guarded, tally
+from orchestrator.cli import facade, options, output, words
+from orchestrator.cli.guard import guarded, tally
 from orchestrator.cli.logs import log_everything
+from orchestrator.manifest.complaints import MOST_SHOWN, in_order, shown, to_json
 from orchestrator.model import Complaint
 
 Online = Annotated[
@@ -26,6 +27,7 @@ PLAN_EXAMPLES = """\b
 Examples:
   orchestrator plan jobs.yaml
   orchestrator plan jobs.yaml --retry-failed --all
+  orchestrator plan jobs.yaml --out plan.json  and then: run jobs.yaml --plan plan.json
   orchestrator plan jobs.yaml --json | jq .credits"""
 
 VALIDATE_EXAMPLES = """\b
@@ -48,26 +50,30 @@ def plan(
     emulator: options.Emulator = False,
     only: options.Only = None,
     limit: options.Limit = None,
+    sample: options.Sample = None,
     retry_failed: options.RetryFailed = False,
     overwrite: options.Overwrite = False,
     skip_existing: options.SkipExisting = False,
     new_account: options.NewAccount = False,
     same_batch: options.SameBatch = False,
     every_job: options.All = False,
+    out: options.PlanOut = None,
     state: options.StateDir = None,
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> int:
     """Show what 'run' would do with each job and why, its uploads, credits and time."""
     from orchestrator.app import RunOptions
+    from orchestrator.approval import write_plan
     from orchestrator.cli import choice
-    from orchestrator.cli.summary import plan_lines
+    from orchestrator.cli.planned import plan_lines, plan_steps
 
     log_everything(debug)
     chosen = RunOptions(
         rehearsal=choice.rehearsal(emulator, None, None),
         only=tuple(only or ()),
         limit=limit,
+        sample=sample,
         retry_failed=retry_failed,
         overwrite=overwrite,
         skip_existing=skip_existing,
@@ -76,11 +82,15 @@ def plan(
     )
     orchestrator = facade.make_orchestrator(state)
     view = facade.loop_of(orchestrator.plan(manifest, choice.checked(chosen)))
-    output.tell(map(str, view.warnings))
+    output.tell(shown(view.warnings))
+    if out is not None:
+        write_plan(out, view.to_json())
     if as_json:
         output.document(view.to_json())
     else:
-        output.out(plan_lines(view, every_job=every_job))
+        width, again = output.width(), choice.same_command(manifest, chosen, state)
+        lines = plan_lines(view, width, every_job=every_job)
+        output.out([*lines, *plan_steps(view, again, out, width)])
     return 0
 
 
@@ -104,11 +114,19 @@ def validate(
         complaints = _with_ids(complaints, manifest, state)
     valid = all(c.warning for c in complaints)
     if as_json:
-        output.document({"valid": valid, "complaints": [complaint_document(c) for c in complaints]})
+        output.document({"valid": valid, "complaints": [to_json(c) for c in complaints]})
     else:
-        output.out(map(str, complaints))
-    output.tell([f"{manifest}: {tally(complaints)}"])
+        output.out(shown(complaints))
+    output.tell(
+        [f"{manifest}: {tally(complaints)}", *_where_all_are(complaints, manifest, as_json)]
+    )
     return 0 if valid else 2
+
+
+def _where_all_are(complaints: Sequence[Complaint], manifest: Path, as_json: bool) -> list[str]:
+    if as_json or len(complaints) <= MOST_SHOWN:
+        return []
+    return [f"Shown is one of each kind. All: {words.command('validate', manifest, '--json')}"]
 
 
 def _with_ids(
@@ -121,7 +139,8 @@ def _with_ids(
     checked = facade.loop_of(catalogues.check_ids(manifest))
     output.tell(checked.notes)
     every = dict.fromkeys((*complaints, *checked.complaints))
-    return tuple(sorted(every, key=lambda c: (c.place.file, c.place.line, c.place.column)))
+    first = complaints[0].place.file if complaints else ""
+    return in_order(every, first)
 
 
 @guarded

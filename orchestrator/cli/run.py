@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ Examples:
   orchestrator run jobs.yaml                      make what is not done yet
   orchestrator run jobs.yaml --emulator           rehearse it, without an account
   orchestrator run jobs.yaml --only 'de-*' --limit 10
+  orchestrator run jobs.yaml --sample 3           some of every kind, to look at
+  orchestrator run jobs.yaml --plan plan.json     nothing but what was approved
   orchestrator run jobs.yaml --retry-failed --json > result.json
 
 The first Ctrl-C lets what is on its way arrive and ends; the second ends at once. Either way
@@ -35,6 +38,8 @@ def run(
     time_scale: options.TimeScale = None,
     only: options.Only = None,
     limit: options.Limit = None,
+    sample: options.Sample = None,
+    approved: options.ApprovedPlan = None,
     retry_failed: options.RetryFailed = False,
     overwrite: options.Overwrite = False,
     skip_existing: options.SkipExisting = False,
@@ -58,6 +63,8 @@ def run(
         rehearsal=choice.rehearsal(emulator, faults, time_scale),
         only=tuple(only or ()),
         limit=limit,
+        sample=sample,
+        approved=choice.approved(approved),
         retry_failed=retry_failed,
         overwrite=overwrite,
         skip_existing=skip_existing,
@@ -67,11 +74,9 @@ def run(
         webhook_url=webhook_url,
         webhook_listen=webhook_listen,
     )
-    session = Session(manifest, choice.checked(chosen), state, view_of(manifest.name, quiet=quiet))
-    try:
+    view = view_of(manifest.name, quiet=quiet)
+    with closing(Session(manifest, choice.checked(chosen), state, view)) as session:
         result = facade.loop_of(session.work())
-    finally:
-        session.close()
     if result is None:
         return guard.interrupted(session.interrupted_code(), as_json=as_json)
     _show(result, as_json=as_json, quiet=quiet)
@@ -131,7 +136,7 @@ class Session:
 def _show(result: RunView, *, as_json: bool, quiet: bool) -> None:
     from orchestrator.cli.summary import run_lines
 
-    lines = [result.headline] if quiet else run_lines(result)
+    lines = [result.headline] if quiet else run_lines(result, output.width())
     if as_json:
         output.tell(lines)
         output.document(result.status.to_json())

@@ -9,24 +9,38 @@ from typing import Any
 from orchestrator.cli import tables, words
 from orchestrator.cli.summary import count_table, trouble_lines
 from orchestrator.cli.tables import Column
+from orchestrator.errors import UsageError
 from orchestrator.model import State
 from orchestrator.report.headline import next_steps
 from orchestrator.report.views import BatchView, JobView
 
-COLUMNS = (
-    Column(title="ID", least=16),
-    Column(title="STATE", least=9),
-    Column(title="TASK", least=9, yields=True),
-    Column(title="OUTPUT", least=12, keep_end=True),
-    Column(title="ERROR", least=12),
-)
+COLUMNS: dict[str, Column] = {
+    "batch": Column(title="BATCH", least=8),
+    "id": Column(title="ID", least=16),
+    "state": Column(title="STATE", least=9),
+    "task": Column(title="TASK", least=9, yields=True),
+    "output": Column(title="OUTPUT", least=12, keep_end=True, yields=True),
+    "attempts": Column(title="ATTEMPTS", least=8),
+    "credits": Column(title="CREDITS", least=7),
+    "tags": Column(title="TAGS", least=8),
+    "error": Column(title="ERROR", least=12),
+}
+"""What ``jobs --columns`` takes, in the order of ``--help``."""
+USUAL = ("id", "state", "task", "output", "error")
 _LONG = 10
 
 
-def brief(view: BatchView) -> str:
-    """One batch in one line: ``spring  120 of 500 done, 2 failed, running (pid 4711 on host)``."""
+def briefs(views: Sequence[BatchView], width: int | None) -> list[str]:
+    """One line for each batch; on a terminal their names are padded and the lines cut to it."""
+    pad = 0 if width is None else max(len(title(view)) for view in views)
+    lines = [f"{title(view) + ':':<{pad + 1}} {_brief(view)}" for view in views]
+    return lines if width is None else [tables.cut(line, width) for line in lines]
+
+
+def _brief(view: BatchView) -> str:
+    """``120 of 500 done, 2 failed, running (process 4711 on host)``."""
     running = [f"running ({view.running})"] if view.running else []
-    return f"{title(view)}: {words.sentence([_done(view), *_other(view), *running])}"
+    return words.sentence([_done(view), *_other(view), *running])
 
 
 def title(view: BatchView) -> str:
@@ -34,9 +48,9 @@ def title(view: BatchView) -> str:
     return f"{view.batch} (rehearsal)" if view.rehearsal else view.batch
 
 
-def detail(view: BatchView, state_dir: Path | None) -> list[str]:
+def detail(view: BatchView, state_dir: Path | None, width: int | None = None) -> list[str]:
     """Everything about one batch that somebody wants to know in the morning."""
-    trouble = trouble_lines(view.jobs, _LONG)
+    trouble = trouble_lines(view.jobs, _LONG, width)
     return [
         f"{title(view)}: {_done(view)}",
         "",
@@ -44,7 +58,7 @@ def detail(view: BatchView, state_dir: Path | None) -> list[str]:
         *(["", *trouble] if trouble else []),
         "",
         *_facts(view),
-        *_next(view, state_dir),
+        *_next(view, state_dir, width),
     ]
 
 
@@ -60,24 +74,84 @@ def batches_document(views: Sequence[BatchView], batch: str | None) -> dict[str,
 
 
 def jobs_document(rows: Sequence[tuple[str, JobView]]) -> dict[str, Any]:
-    """The document of ``jobs --json``: each job's object, with the name of its batch."""
-    return {"jobs": [{"batch": batch, **job.to_json()} for batch, job in rows]}
+    """The document of ``jobs --json``: each job's object, with its batch, kind and tags."""
+    return {
+        "jobs": [
+            {
+                "batch": batch,
+                "rehearsal": job.rehearsal,
+                **job.to_json(),
+                "tags": list(job.tags),
+                "overdue": job.overdue,
+                "orphan": job.orphan,
+            }
+            for batch, job in rows
+        ]
+    }
 
 
-def job_lines(rows: Sequence[tuple[str, JobView]], width: int | None) -> list[str]:
-    """A table fitted to a terminal of ``width`` columns; None: in full, separated by tabs."""
-    several = len({batch for batch, _ in rows}) > 1
-    columns = (Column(title="BATCH", least=8), *COLUMNS) if several else COLUMNS
-    cells = [([batch] if several else []) + _cells(job) for batch, job in rows]
+def chosen(
+    rows: Sequence[tuple[str, JobView]], *, tags: Sequence[str], error: str | None
+) -> list[tuple[str, JobView]]:
+    """The jobs that have all of ``tags``, and ``error`` in the words of theirs, in any case."""
+    text = None if error is None else error.casefold()
+    return [
+        (batch, job)
+        for batch, job in rows
+        if set(tags) <= set(job.tags) and (text is None or text in (job.error or "").casefold())
+    ]
+
+
+def columns_of(names: str | None) -> tuple[str, ...] | None:
+    """The columns that ``--columns`` names; None: the usual ones.
+
+    Raises:
+        UsageError: there is no such column.
+    """
+    if names is None:
+        return None
+    found = tuple(name.strip().lower() for name in names.split(",") if name.strip())
+    wrong = [name for name in found if name not in COLUMNS]
+    if wrong or not found:
+        which = f"no column {wrong[0]}" if wrong else "no columns"
+        raise UsageError(f"--columns: {which}; there are: {', '.join(COLUMNS)}")
+    return found
+
+
+def job_lines(
+    rows: Sequence[tuple[str, JobView]], width: int | None, names: Sequence[str] | None = None
+) -> list[str]:
+    """A table fitted to a terminal of ``width`` columns; None: in full, separated by tabs.
+
+    ``names`` None: the usual columns, with the batch if there are several.
+    """
+    if names is None:
+        several = len({(batch, job.rehearsal) for batch, job in rows}) > 1
+        names = ("batch", *USUAL) if several else USUAL
+    columns = [COLUMNS[name] for name in names]
+    cells = [[_cell(name, batch, job) for name in names] for batch, job in rows]
     if width is None:
         return tables.tabbed(columns, cells)
     return tables.fitted(columns, cells, width)
 
 
-def _cells(job: JobView) -> list[str]:
-    marks = [m for m, on in (("overdue", job.overdue), ("orphan", job.orphan)) if on]
-    condition = " ".join([job.state.value, *(f"({m})" for m in marks)])
-    return [job.id, condition, job.task_id or "-", job.output, job.error or ""]
+def _cell(name: str, batch: str, job: JobView) -> str:
+    match name:
+        case "batch":
+            return f"{batch} (rehearsal)" if job.rehearsal else batch
+        case "state":
+            marks = [m for m, on in (("overdue", job.overdue), ("orphan", job.orphan)) if on]
+            return " ".join([job.state.value, *(f"({m})" for m in marks)])
+        case "task":
+            return job.task_id or "-"
+        case "credits":
+            return "-" if job.credits is None else words.credits(job.credits)
+        case "tags":
+            return ", ".join(job.tags) or "-"
+        case "error":
+            return job.error or ""
+        case _:
+            return str(getattr(job, name))
 
 
 def _done(view: BatchView) -> str:
@@ -93,7 +167,7 @@ def _other(view: BatchView) -> list[str]:
 
 
 def _facts(view: BatchView) -> list[str]:
-    lines = [f"manifest  {view.manifest}"]
+    lines = [f"manifest  {words.path(view.manifest)}"]
     if view.overdue:
         lines.append(f"overdue   {words.count(view.overdue, 'job')}: asked about, hold no slot")
     if view.orphans:
@@ -108,12 +182,12 @@ def _facts(view: BatchView) -> list[str]:
     return lines
 
 
-def _next(view: BatchView, state_dir: Path | None) -> list[str]:
+def _next(view: BatchView, state_dir: Path | None, width: int | None) -> list[str]:
     extra: list[str | Path] = ["--emulator"] if view.rehearsal else []
     extra += ["--state", state_dir] if state_dir is not None else []
     if view.running is not None:
         steps: tuple[str, ...] = (words.command("status", view.batch, "--watch", *extra),)
     else:
-        again = words.command("run", view.manifest, *extra)
+        again = words.command("run", words.path(view.manifest), *extra)
         steps = next_steps(view.batch, view.counts, overdue=view.overdue, again=again, stops=())
-    return [f"next      {step}" for step in steps]
+    return [line for step in steps for line in words.step("next      ", step, width)]

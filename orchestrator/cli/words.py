@@ -1,8 +1,10 @@
-"""Numbers as people read them. Pure: no clock, no terminal, no file."""
+"""Numbers, paths and commands as people read them: no clock, no terminal, no file."""
 
 from __future__ import annotations
 
+import os
 import shlex
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 from orchestrator.model import State
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_LEAST_WIDTH = 40
 _IRREGULAR = {"batch": "batches", "is": "are", "has": "have"}
 
 
@@ -112,3 +115,37 @@ def sentence(parts: Sequence[str], otherwise: str = "") -> str:
 def command(*parts: str | Path) -> str:
     """A command to type, quoted for the shell."""
     return shlex.join(["orchestrator", *map(str, parts)])
+
+
+def quoted(value: str | Path) -> str:
+    """A word of a command, quoted for the shell."""
+    return shlex.quote(str(value))
+
+
+def path(value: str | Path) -> str:
+    """A path as somebody in the current folder would type it."""
+    relative = os.path.relpath(value)
+    return str(value) if relative.startswith("..") else relative
+
+
+def wrapped(text: str, indent: str, width: int | None) -> list[str]:
+    """The text in lines of at most ``width`` columns (40 at the least), all but the first behind
+    ``indent``; None: in one line."""
+    if width is None:
+        return [text]
+    return textwrap.wrap(
+        text,
+        max(width, _LEAST_WIDTH),
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+    ) or [text]
+
+
+def step(label: str, text: str, width: int | None) -> list[str]:
+    """A command to type behind its label; what it does (after ``    # ``) goes on a line of its
+    own where both do not fit into ``width``. Commands are never broken: they are to be copied."""
+    line = f"{label}{text}"
+    command, mark, does = text.partition("    # ")
+    if width is None or len(line) <= width or not mark:
+        return [line]
+    return [f"{label}{command}", f"{' ' * len(label)}# {does}"]

@@ -60,8 +60,9 @@ class Facts:
     ``unanswered`` ones (those included) await their reply. ``live_tasks`` are tasks whose end
     this run waits for (overdue ones only until they were asked about once). ``doubts`` are jobs
     in doubt whose evidence is still looked for; ``next_look_at`` is when to look.
-    ``doubtful_visible``: what the vendor would show of them; jobs alike go last, since a second
-    doubt among them could not be told from the first.
+    ``knock_at``: when ends that nobody noticed may be worth a submit at a full vendor, None if
+    that is not to be. ``doubtful_visible``: what the vendor would show of jobs in doubt; jobs
+    alike go last, since a second doubt among them could not be told from the first.
     """
 
     now: float
@@ -76,6 +77,7 @@ class Facts:
     next_look_at: float = 0.0
     looking: bool = False
     slots_free: int = 0
+    knock_at: float | None = None
     look_ahead: int = 16
     uploading: Set[ContentHash] = frozenset()
     promoting: int = 0
@@ -196,6 +198,8 @@ def _wake_at(facts: Facts) -> float | None:
         times.append(max(facts.next_poll_at, facts.polls_open_at))
     if _may_submit(facts):
         times.append(facts.gate.open_at)
+    if facts.knock_at is not None and facts.ready and not facts.gate.closed:
+        times.append(max(facts.knock_at, facts.gate.open_at))
     if facts.rendered:
         times.append(facts.downloads_open_at)
     if facts.pending:

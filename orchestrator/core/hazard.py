@@ -262,6 +262,10 @@ class Learner:
         for kind in kinds:
             self._add(kind, sample)
 
+    def history(self) -> dict[str, tuple[Sample, ...]]:
+        """The samples kept of each kind, oldest first: what another learner may begin with."""
+        return {kind: tuple(samples) for kind, samples in self._samples.items()}
+
     def _add(self, kind: str, sample: Sample) -> None:
         self._samples.setdefault(kind, deque(maxlen=MOST)).append(sample)
         self._seen[kind] = self._seen.get(kind, 0) + 1

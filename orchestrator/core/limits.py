@@ -1,6 +1,8 @@
-"""The arithmetic of limits: when the next call may be sent."""
+"""The arithmetic of limits: when the next call may be sent, when the next bytes may pass."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 _FURTHEST_S = 600.0
 """A reservation further ahead than this comes from a clock that jumped..."""
@@ -22,3 +24,45 @@ def reserve(
     start = now if next_at is None or next_at > furthest else max(next_at, now)
     times = tuple(start + number * interval_s for number in range(count))
     return times, start + count * interval_s
+
+
+BURST_BYTES = 256 * 1024
+"""What may pass at once after a pause."""
+_LARGEST_PIECE, _SMALLEST_PIECE = 64 * 1024, 1024
+_PIECES_PER_S = 8
+
+
+def pass_bytes(
+    free_at: float | None, now: float, size_bytes: int, per_s: float
+) -> tuple[float, float]:
+    """When a piece may pass that is ready at ``now``, and the new ``free_at``.
+
+    ``free_at`` is what the last piece left behind (None: there was none), on the clock of ``now``;
+    ``per_s`` is in bytes (> 0). In any window of T seconds no more passes than ``per_s`` x T and
+    :data:`BURST_BYTES` besides (or one piece, if that is larger). A piece that comes late may
+    make up for the lost time within that burst.
+    """
+    slack_s = max(0, BURST_BYTES - size_bytes) / per_s
+    start = now - slack_s if free_at is None else max(free_at, now - slack_s)
+    return max(now, start), start + size_bytes / per_s
+
+
+class Throttle:
+    """One bandwidth for everything that passes it, in whatever number of streams.
+
+    ``bytes_per_s`` (> 0). ``clock`` gives seconds that never go backwards.
+    """
+
+    def __init__(self, bytes_per_s: float, clock: Callable[[], float]) -> None:
+        self._per_s, self._clock = bytes_per_s, clock
+        self._free_at: float | None = None
+        self.piece_bytes = int(
+            min(_LARGEST_PIECE, max(_SMALLEST_PIECE, bytes_per_s / _PIECES_PER_S))
+        )
+        """Pieces of this size flow smoothly: several a second, also on a narrow line."""
+
+    def wait_s(self, size_bytes: int) -> float:
+        """Let a piece pass: so many seconds (>= 0) from now on, after all pieces before it."""
+        now = self._clock()
+        passes_at, self._free_at = pass_bytes(self._free_at, now, size_bytes, self._per_s)
+        return passes_at - now

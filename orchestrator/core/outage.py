@@ -71,13 +71,20 @@ class SubmitGate:
         scale: float,
         rng: random.Random,
         retry_after_s: float | None = None,
+        auto: bool = False,
     ) -> SubmitGate:
-        """The gate after one more outcome. ``scale`` stretches waits with the vendor's pace."""
+        """The gate after one more outcome. ``scale`` stretches waits with the vendor's pace.
+
+        ``auto``: a full cap is heeded by ``core.slots``, which knows how many tasks may be in
+        flight, so that nothing needs to pause here.
+        """
         match cause:
             case Cause.ACCEPTED:
                 return replace(self, cautious=False, probe=False, unknowns=0, setbacks=0)
             case Cause.JOB | Cause.FILE_UNKNOWN:
                 return replace(self, probe=False, setbacks=0)
+            case Cause.CAP_FULL if auto:
+                return self
             case Cause.CAP_FULL:
                 return self._pause(now + CAP_PAUSE_S * scale)
             case Cause.BUSY:

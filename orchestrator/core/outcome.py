@@ -163,9 +163,8 @@ class TaskFate(StrEnum):
     AUTH = "auth"  # the credentials are refused: stop at once
 
 
-_PENDING = frozenset(
-    {"init", "running", "queued", "queuing", "waiting", "pending", "processing"},
-)
+_WAITING = frozenset({"init", "queued", "queuing", "waiting", "pending"})
+_RUNNING = frozenset({"running", "processing"})
 _FAILED = frozenset({"fail", "failed", "failure", "error", "cancelled", "canceled", "expired"})
 _SUCCESS = "success"
 _SUCCESS_WITH_URL = frozenset({"completed", "done", "succeeded"})
@@ -178,7 +177,9 @@ class TaskView:
 
     ``reason`` is a machine word, ``message`` a sentence or the vendor's own words. ``url`` is
     the link to the video, as it came, with SUCCESS only. ``odd_status`` is a status word that
-    nobody has documented (the fate is PENDING then). ``cost_credit`` >= 0, None if not told.
+    nobody has documented (the fate is PENDING then). ``running``: whether the vendor says that it
+    renders (True) or waits (False), None if it does not say. ``cost_credit`` >= 0, None if not
+    told.
     ``video`` and ``audio`` are the input file ids that the vendor shows, None where it shows none.
     """
 
@@ -187,6 +188,7 @@ class TaskView:
     message: str = ""
     url: str | None = field(default=None, repr=False)
     odd_status: str | None = None
+    running: bool | None = None
     cost_credit: float | None = None
     retry_after_s: float | None = None
     video: FileId | None = None
@@ -242,8 +244,9 @@ def _task_view(result: Any, task_id: TaskId | None) -> TaskView:
         reason = "no_url" if url is None else ""
         message = "The vendor calls the task a success but names no video" if url is None else ""
         return TaskView(fate=fate, reason=reason, message=message, url=url, cost_credit=cost)
-    odd = None if word in _PENDING else word
-    return TaskView(fate=TaskFate.PENDING, odd_status=odd, cost_credit=cost)
+    odd = None if word in _WAITING | _RUNNING else word
+    running = None if odd is not None else word in _RUNNING
+    return TaskView(fate=TaskFate.PENDING, odd_status=odd, running=running, cost_credit=cost)
 
 
 def _with_inputs(view: TaskView, result: Any) -> TaskView:
@@ -302,7 +305,7 @@ def judge_call(answer: Answer) -> CallVerdict:
 
 
 def _code_fate(code: str) -> CallFate:
-    """Codes of no table: 4xxx and 6xxx stay, everything else may pass (vendor-api section 2)."""
+    """Codes of no table: 4xxx and 6xxx stay, everything else may pass (docs/vendor.md)."""
     if code in ("401", "4002"):
         return CallFate.AUTH
     if code in ("408", "429", "4007"):
@@ -339,7 +342,7 @@ class PutVerdict:
 
 
 def judge_put(answer: Answer) -> PutVerdict:
-    """Judge a PUT: any 2xx is good, 403 wants a new link (vendor-api section 4.2)."""
+    """Judge a PUT: any 2xx is good, 403 wants a new link (docs/vendor.md)."""
     status = answer.status
     if status is None:
         failure = answer.failure or Failure.NO_REPLY
@@ -406,6 +409,11 @@ def usable_link(value: Any) -> str | None:
     return value
 
 
+_READ_CHARS = 4000
+"""Of longer words only the beginning is looked at: finding links in a text that is full of them
+takes time that grows with the square of its length."""
+
+
 def clean_words(value: Any) -> str:
     """Words from outside as one printable line of at most 500 characters, "" if they are none.
 
@@ -413,7 +421,8 @@ def clean_words(value: Any) -> str:
     """
     if not isinstance(value, str):
         return ""
-    text = re.sub(r"(?i)(https?://[^\s?\"'<>]*)\?[^\s\"'<>]*", r"\1", value)
+    text = value[:_READ_CHARS]
+    text = re.sub(r"(?i)(https?://[^\s?\"'<>]*)\?[^\s\"'<>]*", r"\1", text)
     text = re.sub(r"(?i)(bearer)\s+\S+", r"\1 ***", text)
     text = "".join(c if c.isprintable() else " " for c in text)
     return " ".join(text.split())[:500]

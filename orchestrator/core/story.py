@@ -132,6 +132,7 @@ def sentence(event: Event) -> str:
     if isinstance(cost := event.data.get("credits"), int | float):
         parts.append(f"it cost {credits(cost)}")
     first, *rest = parts
+    rest = [part.removeprefix(f"{first}: ") for part in rest]
     return f"{first}: {'; '.join(rest)}" if rest else first
 
 
@@ -174,7 +175,7 @@ def _known(job: Job, facts: Facts, scene: Scene) -> list[str]:
     lines = []
     words = job.message or job.reason
     if words and job.state in _HAS_REASON:
-        lines.append(f"The reason: {words}.")
+        lines.append(f"The reason: {words.rstrip('.')}.")
     if job.task_id is not None:
         accepted = _accepted(job, scene)
         lines.append(f"Its task at the vendor is {job.task_id}{accepted}.")

@@ -72,11 +72,12 @@ def limit_checks(manifest: Manifest, balance: float | None) -> list[Check]:
     shown = ok(
         "limits",
         f"submits {_rate(limits.submit_rate)}, requests {_rate(limits.request_rate)}, "
-        f"{limits.in_flight} tasks at once, {limits.uploads} uploads, {limits.downloads} downloads",
+        f"{'auto' if limits.in_flight is None else limits.in_flight} tasks at once, "
+        f"{limits.uploads} uploads, {limits.downloads} downloads",
     )
     found = [shown]
-    at_once: object = limits.in_flight
-    if isinstance(at_once, int) and at_once > LARGEST_PLAN:
+    at_once = limits.in_flight
+    if at_once is not None and at_once > LARGEST_PLAN:
         found.append(
             warning(
                 "limits",
@@ -84,7 +85,7 @@ def limit_checks(manifest: Manifest, balance: float | None) -> list[Check]:
                 "set limits.in_flight to what your plan allows",
             )
         )
-    polls = at_once / (SLOWEST_POLL_S * limits.scale) if isinstance(at_once, int) else 0.0
+    polls = 0.0 if at_once is None else at_once / (SLOWEST_POLL_S * limits.scale)
     if polls > (most := 1 / limits.request_rate.interval_s):
         found.append(
             warning(

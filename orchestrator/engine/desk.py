@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from orchestrator.core.budget import Tariff
 from orchestrator.core.outage import Breaker
 from orchestrator.core.outcome import CallFate, CallVerdict, judge_call
+from orchestrator.engine.flow import Flow
 from orchestrator.engine.neighbours import lowest
 from orchestrator.engine.pace import Pacer
 from orchestrator.engine.ports import Ports
@@ -55,6 +56,7 @@ class Desk:
     run_credits: float | None = None
     overwrite: bool = False
     limits: Limits = field(init=False)
+    flow: Flow = field(init=False)
     neighbours: frozenset[BatchKey | None] = frozenset()
     clock_offset_s: float = 0.0
     tariff: Tariff = field(default_factory=Tariff)
@@ -66,6 +68,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.limits = self.settings.limits
+        self.flow = Flow(self.limits, self.ports.random)
 
     async def heed_neighbours(self) -> None:
         """Where live runs of the account have different limits, the lowest holds."""
@@ -73,6 +76,9 @@ class Desk:
         self.neighbours = frozenset(note.get("batch") for note in neighbours)
         self.limits = lowest(self.settings.limits, neighbours)
         self.pacer.set_rates(submit=self.limits.submit_rate, request=self.limits.request_rate)
+        self.flow.ceiling = self.limits.in_flight
+        self.flow.spare.per_s = 1 / self.limits.request_rate.interval_s / (1 + len(neighbours))
+        await self.flow.heed(self.store, self.batch.account, self.wall())
 
     @property
     def scale(self) -> float:
@@ -82,9 +88,7 @@ class Desk:
     @property
     def slot_rule(self) -> SlotRule:
         """How the account's slots are counted."""
-        return SlotRule(
-            in_flight=self.limits.in_flight, doubt_hold_s=DOUBT_HOLDS_SLOT_S * self.scale
-        )
+        return SlotRule(in_flight=self.flow.room, doubt_hold_s=DOUBT_HOLDS_SLOT_S * self.scale)
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -94,9 +98,16 @@ class Desk:
         """Unix seconds."""
         return self.ports.clock.wall()
 
-    async def ask(self, call: Callable[[], Awaitable[Answer]]) -> tuple[Answer, CallVerdict]:
-        """One free API call in its turn; its outcome moves the breaker of the API's host."""
+    async def ask(
+        self, call: Callable[[], Awaitable[Answer]], *, poll: bool = False
+    ) -> tuple[Answer, CallVerdict]:
+        """One free API call in its turn; its outcome moves the breaker of the API's host.
+
+        ``poll``: it is one of the questions about tasks, which get what the other calls leave.
+        """
         await self.pacer.turn()
+        if not poll:
+            self.flow.spare.other_call(self.now())
         answer = await call()
         verdict = judge_call(answer)
         self.note_clock(answer)

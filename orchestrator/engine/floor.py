@@ -42,7 +42,7 @@ class Floor:
         self._observer = observer
         desk.tell = self.tell
         self.windows = Windows(desk.store, desk.batch)
-        self.tasks = Tasks(desk.settings, desk.ports.random)
+        self.tasks = Tasks(desk.settings, desk.flow)
         self.tally = Tally(started=desk.now())
         self.gate = SubmitGate()
         self.draining = False

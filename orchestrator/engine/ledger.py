@@ -12,8 +12,9 @@ from orchestrator.store.base import Charge, EngineStore
 from orchestrator.topview import catalog
 
 TASK_TYPE = "video_avatar"
-AHEAD_S = 900.0
-"""The log is asked for up to so much later than now: clocks differ."""
+AHEAD_S = 86_400.0
+"""The log is asked for up to so much later than now: clocks differ, and jump. A log that ends too
+early would look like one without the task that somebody looks for."""
 
 
 async def read_log(desk: Desk, since: float) -> bool:

@@ -56,9 +56,16 @@ def lowest(own: Limits, others: Iterable[Mapping[str, Any]]) -> Limits:
             limits,
             submit_rate=_slower(limits.submit_rate, other.get("submit_rate")),
             request_rate=_slower(limits.request_rate, other.get("request_rate")),
-            in_flight=min(limits.in_flight, int(other.get("in_flight", limits.in_flight))),
+            in_flight=_fewer(limits.in_flight, other.get("in_flight")),
         )
     return limits
+
+
+def _fewer(own: int | None, other: Any) -> int | None:
+    """The lower number; a run that finds the account's cap out by itself has none."""
+    if other is None:
+        return own
+    return int(other) if own is None else min(own, int(other))
 
 
 def _slower(own: Rate, other: Any) -> Rate:

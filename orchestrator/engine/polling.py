@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from orchestrator.core.outage import Stop
-from orchestrator.core.outcome import TaskFate, judge_query
+from orchestrator.core.outcome import TaskFate, TaskView, judge_query
 from orchestrator.engine.floor import Floor
 from orchestrator.engine.progress import Level
 from orchestrator.engine.tasks import Watch, task_event
 from orchestrator.errors import StaleJob
-from orchestrator.model import Event, EventKind, Job, JobKey, State
+from orchestrator.model import Answer, Event, EventKind, Job, JobKey, State
 
 
 async def poll(key: JobKey, floor: Floor) -> None:
@@ -16,10 +16,9 @@ async def poll(key: JobKey, floor: Floor) -> None:
     desk, watch = floor.desk, floor.tasks.watches[key]
     floor.polling.add(key)
     try:
-        task_id = watch.job.task_id
-        assert task_id is not None
-        answer, _ = await desk.ask(lambda: desk.ports.vendor.query(task_id))
-        view = judge_query(answer, task_id)
+        view, sent = await _look(watch, floor)
+        if view.fate is TaskFate.PENDING:
+            _heed(watch, view, sent, floor)
         if view.fate is TaskFate.AUTH:
             floor.stop(Stop.AUTH, view.message)
         _note_odd(watch, view.odd_status, floor)
@@ -32,6 +31,45 @@ async def poll(key: JobKey, floor: Floor) -> None:
             floor.tasks.again(key, desk.now())
 
 
+async def _look(watch: Watch, floor: Floor) -> tuple[TaskView, float]:
+    """What the vendor says of a task, and when the question was sent (monotonic)."""
+    desk, task_id, sent = floor.desk, watch.job.task_id, floor.desk.now()
+    assert task_id is not None
+
+    async def query() -> Answer:
+        nonlocal sent
+        sent = desk.now()
+        return await desk.ports.vendor.query(task_id)
+
+    due = watch.due
+    answer, _ = await desk.ask(query, poll=True)
+    desk.flow.answered(due, desk.now())
+    return judge_query(answer, task_id), sent
+
+
+def _heed(watch: Watch, view: TaskView, sent: float, floor: Floor) -> None:
+    """A task has not ended. Whether it renders or waits tells how many slots there are."""
+    tasks, flow = floor.tasks, floor.desk.flow
+    tasks.unfinished(watch, view.running, sent)
+    others = max(0, flow.used - tasks.in_flight() - len(floor.unanswered))
+    if view.running:
+        flow.running(tasks.seen_rendering(), tasks.in_flight() + others)
+    elif view.running is False and not watch.job.overdue:
+        before = tasks.accepted_before(watch) + others
+        flow.waiting(watch.kinds, sent - watch.born, before, floor.desk.wall())
+
+
+def _learn(watch: Watch, event: Event, floor: Floor) -> None:
+    """A task has ended: its slot is free, and its duration tells about those to come."""
+    desk = floor.desk
+    done = event.kind is EventKind.TASK_SUCCEEDED
+    sample = floor.tasks.sample(watch, desk.now()) if done else None
+    if sample is None:
+        desk.flow.noticed(desk.now())
+    else:
+        desk.flow.taught(watch.kinds, sample, now=desk.now(), wall=event.at)
+
+
 def _note_odd(watch: Watch, odd: str | None, floor: Floor) -> None:
     """An unknown status word is told once for each task, and taken as not finished."""
     if odd is not None and watch.odd is None:
@@ -42,6 +80,8 @@ def _note_odd(watch: Watch, odd: str | None, floor: Floor) -> None:
 
 async def _moved(watch: Watch, event: Event, link: str | None, floor: Floor) -> None:
     job = watch.job
+    if event.kind is not EventKind.TASK_OVERDUE:
+        _learn(watch, event, floor)
     if watch.stray:
         await _stray_moved(job, event, floor)
         return

@@ -7,6 +7,7 @@ not certain is told to the operator. After ``doubt_horizon`` the user's ``on_dou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from orchestrator.core.outcome import TaskFate, TaskView, judge_query
@@ -30,6 +31,8 @@ NOT_OURS_AFTER = 3
 UNREAD_LOOKS = 3
 """Once the horizon has ended, so many looks in a row that could not read the log are enough."""
 NOT_OURS = FileId("(not known to the query)")
+REST_OF_LOG = Unclaimed(task_id=TaskId("(not read)"), logged_at=math.inf, blank=True)
+"""What a log that could not be read to its end may hold besides what was seen of it."""
 SILENT_LOOKS = 3
 """A charged task of which so many looks learned nothing is waited for no longer in this run."""
 
@@ -118,7 +121,8 @@ async def _by_log(mine: Sequence[Unsettled], overdue: set[AttemptKey], floor: Fl
     unseen = await _examine(await desk.store.unclaimed(account, since), floor)
     known = await desk.store.strangers(account, since)
     every = sorted(await desk.store.unsettled(account), key=lambda u: u.job is None)
-    findings = settle([_doubt(u) for u in every], [*map(_task, known), *map(_blank, unseen)])
+    tasks = [*map(_task, known), *map(_blank, unseen), *([] if read else [REST_OF_LOG])]
+    findings = settle([_doubt(u) for u in every], tasks)
     certain = {s.attempt: s for s in findings.settled}
     for u in mine:
         settlement = certain.get(u.attempt.key)

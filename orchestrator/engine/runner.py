@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.core.decide import Decision, Facts, decide
+from orchestrator.core.decide import Decision, Facts, Gate, decide
 from orchestrator.core.outage import Stop
 from orchestrator.engine.desk import Desk
 from orchestrator.engine.downloading import download
@@ -75,6 +75,7 @@ class Engine:
             self._observer.watch(self)
             await self._loop()
             await self._settle_accounts()
+            await self._remember()
         except StoreError as error:
             self._fail(error)
         finally:
@@ -92,10 +93,12 @@ class Engine:
         desk = self._desk
         self._floor.tally.begin(await desk.store.startable(desk.batch.key))
         self._floor.stale = True
+        await desk.flow.recall(desk.store, desk.batch.account, desk.wall())
         await self._look_around()
         desk.tariff = await learned_tariff(desk.store, desk.batch.account)
 
     async def _loop(self) -> None:
+        desk = self._desk
         while True:
             self._event.clear()
             await self._look_around()
@@ -103,6 +106,8 @@ class Engine:
             if decision.rest or self._out_of_time():
                 return
             self._act(decision)
+            if desk.flow.unkept(desk.now()):
+                self._start(self._remember())
             await self._sleep(decision.wake_at)
 
     async def _look_around(self) -> None:
@@ -132,6 +137,11 @@ class Engine:
             if job.key not in floor.tasks.watches and job.key not in floor.unanswered:
                 floor.watch_task(job, at_once=True)
 
+    async def _remember(self) -> None:
+        """What was found out about the account is for the next run too."""
+        desk = self._desk
+        await desk.flow.keep(desk.store, desk.batch.account, desk.now())
+
     async def _settle_accounts(self) -> None:
         """What did it cost? One look at the credit log, if this run made tasks and may ask."""
         desk = self._desk
@@ -150,10 +160,11 @@ class Engine:
         await floor.windows.refill()
         used = await desk.store.slots_used(desk.batch.account, desk.slot_rule, desk.wall())
         per_s = limits.request_rate.count / limits.request_rate.per_s
+        slots_free = self._slots_free(used)
         return Facts(
             now=desk.now(),
             draining=self._draining,
-            gate=floor.gate.gate(),
+            gate=self._gate(),
             pending=floor.windows.pending_view(),
             ready=floor.windows.ready_view(),
             rendered=tuple(floor.windows.rendered),
@@ -162,8 +173,9 @@ class Engine:
             doubts=floor.search.open,
             next_look_at=floor.search.next_at,
             looking=floor.search.looking,
-            slots_free=limits.in_flight - used,
-            look_ahead=min(256, limits.in_flight + 16),
+            slots_free=slots_free,
+            knock_at=desk.flow.knock_at,
+            look_ahead=min(256, desk.flow.at_once + 16),
             uploading=floor.uploading,
             promoting=len(floor.promoting),
             unclaimed=floor.unclaimed,
@@ -180,6 +192,24 @@ class Engine:
             max_downloads=limits.downloads,
             max_polls=max(2, min(32, round(per_s / 2))),
         )
+
+    def _slots_free(self, used: int) -> int:
+        """Slots for the next submit. A knock asks after all tasks: it goes out alone."""
+        floor, flow, now = self._floor, self._desk.flow, self._desk.now()
+        flow.jobs_wait = bool(floor.windows.ready or floor.windows.pending)
+        calm = bool(floor.windows.ready) and not floor.unanswered
+        return flow.reckon(
+            used,
+            now=now,
+            wall=self._desk.wall(),
+            claiming=floor.unclaimed > 0,
+            tasks=(floor.tasks.changes, lambda: floor.tasks.young(now)) if calm else None,
+        )
+
+    def _gate(self) -> Gate:
+        desk, gate = self._desk, self._floor.gate.gate()
+        open_at = desk.flow.open_at(desk.now(), desk.wall())
+        return replace(gate, open_at=open_at) if open_at > gate.open_at else gate
 
     def _act(self, decision: Decision) -> None:
         floor = self._floor

@@ -27,7 +27,7 @@ def snapshot(desk: Desk, floor: Floor, *, draining: bool) -> Progress:
         submitting=len(floor.unanswered),
         rendering=floor.tasks.rendering(),
         downloading=len(floor.downloading),
-        slots=desk.limits.in_flight,
+        slots=desk.flow.at_once,
         overdue=tally.overdue,
         rate_per_h=None if per_s is None else per_s * 3600,
         eta_s=None if not per_s else tally.remaining() / per_s,
@@ -45,7 +45,7 @@ def _waiting_for(desk: Desk, floor: Floor, now: float) -> str:
         return f"no answer from {', '.join(silent)}: tried again in {_in(desk, floor, now)}"
     if floor.gate.open_at > now and not floor.gate.closed:
         return f"submits pause for {round(floor.gate.open_at - now)} s"
-    if floor.tasks.rendering() >= desk.limits.in_flight:
+    if floor.tasks.rendering() >= desk.flow.at_once:
         return "every slot is rendering"
     return ""
 

@@ -7,8 +7,11 @@ run takes for what it is: a job in doubt.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from orchestrator.core.outage import STOPS, Stop
 from orchestrator.core.outcome import CallFate, Cause, SubmitOutcome, judge_submit
+from orchestrator.core.retry import CAP_PAUSE_S
 from orchestrator.engine.floor import Floor
 from orchestrator.engine.progress import Level
 from orchestrator.engine.windows import visible_ids
@@ -51,6 +54,14 @@ def submit_event(outcome: SubmitOutcome, job: Job, at: float) -> Event:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A submit under way: slots that others held when it claimed its own, and when it was sent."""
+
+    held: int
+    at: float
+
+
 async def submit(job: Job, floor: Floor) -> None:
     """Claim a slot, commit `submitting`, send the paid request, checkpoint what came."""
     floor.unanswered[job.key] = visible_ids(job)
@@ -64,7 +75,7 @@ async def submit(job: Job, floor: Floor) -> None:
         floor.unclaimed -= 1
     try:
         if claim is not None and claim.job is not None and claim.attempt is not None:
-            await _send(claim.job, claim.attempt, floor)
+            await _send(claim.job, claim.attempt, claim.held, floor)
     finally:
         floor.unanswered.pop(job.key, None)
 
@@ -118,13 +129,15 @@ async def _not_claimed(job: Job, claim: Claim, floor: Floor) -> None:
             floor.windows.end(job.key)
 
 
-async def _send(job: Job, attempt: Attempt, floor: Floor) -> None:
+async def _send(job: Job, attempt: Attempt, held: int, floor: Floor) -> None:
     desk = floor.desk
     notice_url = None if desk.notice_url is None else desk.notice_url(attempt.token)
     body = wire.submit_body(job.spec, file_ids(job, attempt), notice_url)
+    desk.flow.spare.other_call(desk.now())
+    sent = Sent(held=held, at=desk.now())
     answer = await desk.ports.vendor.submit(body)
     desk.note_clock(answer)
-    await floor.shield(_judged(job, judge_submit(answer), floor))
+    await floor.shield(_judged(job, judge_submit(answer), sent, floor))
 
 
 def file_ids(job: Job, attempt: Attempt) -> dict[str, FileId]:
@@ -134,15 +147,34 @@ def file_ids(job: Job, attempt: Attempt) -> dict[str, FileId]:
     return {path: file_id for path, file_id in named.items() if file_id is not None}
 
 
-async def _judged(job: Job, outcome: SubmitOutcome, floor: Floor) -> None:
-    """Checkpoint a submit's outcome, then let the gate learn from it."""
+async def _judged(job: Job, outcome: SubmitOutcome, sent: Sent, floor: Floor) -> None:
+    """Checkpoint a submit's outcome, then let gate and slots learn from it."""
     desk = floor.desk
+    at = (sent.at + desk.now()) / 2
     event = submit_event(outcome, job, desk.wall())
     if event.kind is EventKind.SUBMIT_FILE_UNKNOWN:
         await desk.store.forget_files(desk.batch.account, job.hashes)
     after = await _record(job, event, floor)
+    await _slots_learn(outcome, sent.held, at, floor)
     _gate_learns(outcome, after, floor)
     await floor.file(after)
+    if outcome.cause is Cause.ACCEPTED:
+        floor.tasks.began(job.key)
+
+
+async def _slots_learn(outcome: SubmitOutcome, held: int, at: float, floor: Floor) -> None:
+    """A submit was taken or refused around ``at``, when ``held`` other slots were held.
+
+    A refused one may have been overtaken by another that began later and took the last slot; a
+    limit that is found too low stays for long, so the higher count is believed.
+    """
+    desk = floor.desk
+    if outcome.cause is Cause.ACCEPTED:
+        desk.flow.accepted(held, at, desk.wall())
+    elif outcome.cause is Cause.CAP_FULL and desk.flow.auto:
+        used = await desk.store.slots_used(desk.batch.account, desk.slot_rule, desk.wall())
+        pause_s = CAP_PAUSE_S * desk.scale
+        desk.flow.refused(max(held, used), at, now=desk.now(), wall=desk.wall(), pause_s=pause_s)
 
 
 async def _record(job: Job, event: Event, floor: Floor) -> Job:
@@ -170,6 +202,7 @@ def _gate_learns(outcome: SubmitOutcome, job: Job, floor: Floor) -> None:
         scale=desk.scale,
         rng=desk.ports.random,
         retry_after_s=outcome.retry_after_s,
+        auto=desk.flow.auto,
     )
     match outcome.cause:
         case Cause.ACCEPTED:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
+from itertools import islice
 
+from orchestrator.core.hazard import MOST_COUNTED, Sample, kinds_of
 from orchestrator.core.outcome import TaskFate, TaskView
-from orchestrator.core.polling import OVERDUE_WAIT_S, PollSchedule, untaught_wait_s
+from orchestrator.core.polling import OVERDUE_WAIT_S, PollSchedule
+from orchestrator.engine.flow import Flow, Kinds, Young
 from orchestrator.model import Event, EventKind, Job, JobKey, Settings, TaskId
 
 LOST_AFTER = 4
@@ -18,20 +20,31 @@ SILENT_QUESTIONS = 3
 NO_URL_AFTER = 5
 """A success without a video is asked about so often before the job fails."""
 
+HINT_AGE = 0.2
+"""A task that somebody said had ended is believed to have ended so many poll intervals before."""
+
 UNINFORMED = frozenset({TaskFate.NO_INFORMATION, TaskFate.BUSY, TaskFate.AUTH})
 """Answers that say nothing of the task, and so change nothing that is known of it."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """One task and what was seen of it in this run. ``deadline`` is monotonic seconds.
+    """One task and what was seen of it in this run. Times are monotonic seconds.
 
     ``stray``: the task of another batch of the account, which nobody runs now. It is watched
-    because it holds a slot, and this run does not wait for it.
+    because it holds a slot, and this run does not wait for it. ``born``: when the vendor accepted
+    it, ``due``: when it is asked about next. ``known_s``: its age when it was last known to be
+    unfinished, None for one that this run did not see begin: it teaches nothing. ``hinted_s``: its
+    age when somebody said that it had ended.
     """
 
     job: Job
     deadline: float
+    kinds: Kinds = ("any",)
+    born: float = 0.0
+    due: float = 0.0
+    known_s: float | None = None
+    hinted_s: float | None = None
     asked: int = 0
     unknown: int = 0
     no_url: int = 0
@@ -42,24 +55,33 @@ class Watch:
 class Tasks:
     """All tasks whose end is awaited, by job."""
 
-    def __init__(self, settings: Settings, rng: random.Random) -> None:
-        self._settings, self._random = settings, rng
+    def __init__(self, settings: Settings, flow: Flow) -> None:
+        self._settings, self._flow = settings, flow
         self._scale = settings.limits.scale
         self.schedule = PollSchedule()
         self.watches: dict[JobKey, Watch] = {}
+        self.changes = 0
         self._keys: dict[TaskId, JobKey] = {}
         self._overdue: set[JobKey] = set()
         self._unasked: set[JobKey] = set()
         self._strays: set[JobKey] = set()
+        self._rendering: set[JobKey] = set()
 
     def adopt(
         self, job: Job, *, now: float, wall: float, at_once: bool, stray: bool = False
     ) -> None:
         """Watch the task of a `submitted` job. ``at_once``: ask now, it may have ended long ago."""
         allowed = self._settings.task_deadline_s
-        elapsed = wall - (job.accepted_at if job.accepted_at is not None else wall)
-        left = allowed - elapsed if elapsed >= 0 else allowed
-        self.watches[job.key] = Watch(job=job, deadline=now + left, stray=stray)
+        elapsed = max(0.0, wall - (job.accepted_at if job.accepted_at is not None else wall))
+        watch = Watch(
+            job=job,
+            deadline=now + allowed - elapsed,
+            kinds=kinds_of(job.spec.mode, job.audio_s),
+            born=now - elapsed,
+            stray=stray,
+        )
+        self.watches[job.key] = watch
+        self.changes += 1
         if stray:
             self._strays.add(job.key)
         if job.overdue:
@@ -67,44 +89,100 @@ class Tasks:
             self._unasked.add(job.key)
         if job.task_id is not None:
             self._keys[job.task_id] = job.key
-        first = untaught_wait_s(0, self._settings.limits.poll_interval_s, self._random)
-        self.schedule.put(job.key, now if at_once else now + first)
+        self._ask(watch, now if at_once else now + self._flow_wait_s(watch, now))
+
+    def began(self, key: JobKey) -> None:
+        """This run has just made the task: it will teach how long such tasks take."""
+        if key in self.watches:
+            self.watches[key].known_s = 0.0
 
     def drop(self, key: JobKey) -> None:
         """The task has ended."""
         watch = self.watches.pop(key, None)
         if watch is not None and watch.job.task_id is not None:
             self._keys.pop(watch.job.task_id, None)
+        self.changes += 1
         self.schedule.drop(key)
-        self._overdue.discard(key)
-        self._unasked.discard(key)
-        self._strays.discard(key)
+        for keys in (self._overdue, self._unasked, self._strays, self._rendering):
+            keys.discard(key)
 
     def became_overdue(self, job: Job) -> None:
         """The task holds no slot any more, and is asked about rarely."""
         self.watches[job.key].job = job
+        self.changes += 1
         self._overdue.add(job.key)
 
     def hint(self, task_id: TaskId, now: float) -> None:
         """Somebody says that this task has ended: ask now. Unknown tasks are nobody's business."""
         key = self._keys.get(task_id)
         if key is not None and key in self.schedule:
-            self.schedule.put(key, now)
+            watch = self.watches[key]
+            watch.hinted_s = now - watch.born
+            self._ask(watch, now)
 
     def again(self, key: JobKey, now: float) -> None:
         """Plan the next question about a task that has not ended."""
         watch = self.watches[key]
         watch.asked += 1
         self._unasked.discard(key)
-        self.schedule.put(key, now + self._wait_s(watch))
+        self._ask(watch, now + self._wait_s(watch, now))
 
-    def _wait_s(self, watch: Watch) -> float:
+    def _ask(self, watch: Watch, due: float) -> None:
+        watch.due = due
+        self.schedule.put(watch.job.key, due)
+
+    def _wait_s(self, watch: Watch, now: float) -> float:
         if watch.unknown:
             return LOST_WAIT_S * self._scale
         if watch.job.overdue:
             return OVERDUE_WAIT_S * self._scale
-        interval_s = self._settings.limits.poll_interval_s
-        return untaught_wait_s(watch.asked, interval_s, self._random)
+        return self._flow_wait_s(watch, now)
+
+    def _flow_wait_s(self, watch: Watch, now: float) -> float:
+        return self._flow.poll_wait_s(
+            watch.kinds,
+            age_s=now - watch.born,
+            asked=watch.asked,
+            tasks=self.in_flight(),
+            now=now,
+        )
+
+    def unfinished(self, watch: Watch, running: bool | None, sent: float) -> None:
+        """The answer to a question sent then: not finished. ``running``: see ``TaskView``."""
+        watch.hinted_s = None
+        if watch.known_s is not None:
+            watch.known_s = max(watch.known_s, sent - watch.born)
+        if running is not None:
+            (self._rendering.add if running else self._rendering.discard)(watch.job.key)
+
+    def sample(self, watch: Watch, now: float) -> Sample | None:
+        """When a task that has ended well did so, as ages; None if it teaches nothing."""
+        if watch.known_s is None or watch.no_url or watch.job.overdue:
+            return None
+        high_s = max(now - watch.born, watch.known_s)
+        low_s = watch.known_s
+        if watch.hinted_s is not None:
+            slack_s = HINT_AGE * self._settings.limits.poll_interval_s
+            low_s = max(low_s, min(watch.hinted_s, high_s) - slack_s)
+        return Sample(low_s=low_s, high_s=high_s)
+
+    def young(self, now: float) -> list[Young]:
+        """Kinds and age of tasks in flight, as many as are counted."""
+        found = (w for key, w in self.watches.items() if key not in self._overdue)
+        return [(w.kinds, now - w.born) for w in islice(found, MOST_COUNTED)]
+
+    def seen_rendering(self) -> int:
+        """Tasks that the vendor last said were running."""
+        return len(self._rendering)
+
+    def accepted_before(self, watch: Watch) -> int:
+        """Tasks in flight that were accepted earlier than this one."""
+        earlier = (key for key, w in self.watches.items() if w.born < watch.born)
+        return sum(key not in self._overdue for key in earlier)
+
+    def in_flight(self) -> int:
+        """Watched tasks that are not overdue, other batches' included."""
+        return len(self.watches) - len(self._overdue)
 
     def live(self) -> int:
         """Tasks whose end this run waits for; an overdue one only until it was asked about."""

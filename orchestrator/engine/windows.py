@@ -6,6 +6,7 @@ is taken out of its window, so that nothing is started twice.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 
 from orchestrator.core.decide import Ready, Waiting
@@ -17,7 +18,11 @@ SIZE = 256
 
 
 class Windows:
-    """The `pending`, `ready` and `rendered` jobs in sight."""
+    """The `pending`, `ready` and `rendered` jobs in sight.
+
+    What the planner sees of a job is made once, when the job comes into sight, and changed when
+    something happens to it: the planner looks several times for every job that moves.
+    """
 
     def __init__(self, store: EngineStore, batch: BatchRow) -> None:
         self._store, self._batch = store, batch
@@ -25,12 +30,16 @@ class Windows:
         self.ready: dict[JobKey, Job] = {}
         self.rendered: dict[JobKey, Job] = {}
         self.links: dict[JobKey, str] = {}
-        self._missing: dict[JobKey, tuple[ContentHash, ...]] = {}
         self._more = {"pending": True, "ready": True, "rendered": True}
         self._busy: set[JobKey] = set()
         self._moved: set[JobKey] = set()
-        self._pending_view: list[Waiting] | None = None
-        self._ready_view: list[Ready] | None = None
+        # In the order of `pending`; a job whose files are still being looked up is not here.
+        self._waiting: dict[JobKey, Waiting] = {}
+        self._lacking: dict[ContentHash, dict[JobKey, None]] = {}
+        # By priority, then in manifest order.
+        self._queue: list[tuple[int, JobKey, Ready]] = []
+        self._pending_view: tuple[Waiting, ...] | None = None
+        self._ready_view: tuple[Ready, ...] | None = None
 
     def look_again(self) -> None:
         """The store may hold more than was thought: somebody else may have put it there."""
@@ -40,55 +49,73 @@ class Windows:
         """Load what ran dry. Jobs that move while a window is being read are left out of it."""
         self._moved.clear()
         if not self.ready and self._more["ready"]:
-            self._take("ready", self.ready, await self._store.ready(self._batch.key, SIZE))
-            self._ready_view = None
+            jobs = await self._store.ready(self._batch.key, SIZE)
+            for job in self._take("ready", jobs):
+                self.put_ready(job)
         if not self.pending and self._more["pending"]:
             jobs = await self._store.pending(self._batch.key, SIZE)
-            self._take("pending", self.pending, jobs)
+            fresh = self._take("pending", jobs)
+            self.pending.update((job.key, job) for job in fresh)
             await self._look_up(self.pending.values())
         if not self.rendered and self._more["rendered"]:
-            self._take("rendered", self.rendered, await self._store.rendered(self._batch.key, SIZE))
+            jobs = await self._store.rendered(self._batch.key, SIZE)
+            self.rendered.update((job.key, job) for job in self._take("rendered", jobs))
 
-    def _take(self, name: str, window: dict[JobKey, Job], jobs: Sequence[Job]) -> None:
+    def _take(self, name: str, jobs: Sequence[Job]) -> list[Job]:
         self._more[name] = len(jobs) >= SIZE
-        window.update((job.key, job) for job in jobs if self._is_free(job.key))
-
-    def _is_free(self, key: JobKey) -> bool:
-        return key not in self._busy and key not in self._moved
+        return [job for job in jobs if job.key not in self._busy and job.key not in self._moved]
 
     async def _look_up(self, jobs: Iterable[Job]) -> None:
-        """Find out which assets of these jobs still lack a file id."""
+        """Find out which assets of these pending jobs still lack a file id."""
         wanted = {job.key: job.hashes for job in jobs}
         every = sorted({content for hashes in wanted.values() for content in hashes})
         assets = await self._store.assets(self._batch.account, every)
         live = {asset.content_hash for asset in assets if asset.file_id is not None}
         for key, hashes in wanted.items():
-            self._missing[key] = tuple(dict.fromkeys(h for h in hashes if h not in live))
+            if key in self.pending:
+                self._lack(key, tuple(dict.fromkeys(h for h in hashes if h not in live)))
+
+    def _lack(self, key: JobKey, missing: tuple[ContentHash, ...]) -> None:
+        """A pending job lacks these assets."""
+        self._stop_waiting(key)
+        self._waiting[key] = Waiting(key=key, missing=missing)
+        for content in missing:
+            self._lacking.setdefault(content, {})[key] = None
+        self._pending_view = None
+
+    def _stop_waiting(self, key: JobKey) -> None:
+        waiting = self._waiting.pop(key, None)
+        if waiting is None:
+            return
+        for content in waiting.missing:
+            keys = self._lacking[content]
+            keys.pop(key, None)
+            if not keys:
+                del self._lacking[content]
         self._pending_view = None
 
     def pending_view(self) -> Sequence[Waiting]:
         """The pending window as the planner wants it, in order."""
         if self._pending_view is None:
-            self._pending_view = [
-                Waiting(key=key, missing=self._missing.get(key, ())) for key in self.pending
-            ]
+            self._pending_view = tuple(self._waiting.values())
         return self._pending_view
 
     def ready_view(self) -> Sequence[Ready]:
         """The ready window as the planner wants it: by priority, then in manifest order."""
         if self._ready_view is None:
-            jobs = sorted(self.ready.values(), key=lambda job: (-job.spec.priority, job.key))
-            self._ready_view = [Ready(key=job.key, visible=visible_ids(job)) for job in jobs]
+            self._ready_view = tuple([ready for _, _, ready in self._queue])
         return self._ready_view
 
     def begin(self, key: JobKey) -> Job:
         """Take a job out of its window: a stage works on it now."""
         self._busy.add(key)
-        self._forget_views()
-        for window in (self.pending, self.ready, self.rendered):
-            if key in window:
-                return window.pop(key)
-        raise KeyError(key)
+        if key in self.pending:
+            self._stop_waiting(key)
+            return self.pending.pop(key)
+        if key in self.ready:
+            self._unqueue(self.ready[key])
+            return self.ready.pop(key)
+        return self.rendered.pop(key)
 
     def end(self, key: JobKey) -> None:
         """The stage is through with the job."""
@@ -97,8 +124,15 @@ class Windows:
 
     def put_ready(self, job: Job) -> None:
         """A job became ready."""
+        if job.key in self.ready:
+            self._unqueue(self.ready[job.key])
         self.ready[job.key] = job
-        self._missing.pop(job.key, None)
+        entry = (-job.spec.priority, job.key, Ready(key=job.key, visible=visible_ids(job)))
+        insort(self._queue, entry, key=_place)
+        self._ready_view = None
+
+    def _unqueue(self, job: Job) -> None:
+        del self._queue[bisect_left(self._queue, (-job.spec.priority, job.key), key=_place)]
         self._ready_view = None
 
     def put_rendered(self, job: Job, link: str | None) -> None:
@@ -118,23 +152,23 @@ class Windows:
     def drop_pending(self, key: JobKey) -> None:
         """A pending job failed."""
         self.pending.pop(key, None)
-        self._missing.pop(key, None)
-        self._pending_view = None
+        self._stop_waiting(key)
 
     def uploaded(self, content: ContentHash) -> None:
         """An asset has its file id now."""
-        for key in self.pending:
-            missing = self._missing.get(key, ())
-            if content in missing:
-                self._missing[key] = tuple(x for x in missing if x != content)
+        for key in self._lacking.pop(content, ()):
+            missing = self._waiting[key].missing
+            left = tuple(x for x in missing if x != content)
+            self._waiting[key] = Waiting(key=key, missing=left)
         self._pending_view = None
 
     def needing(self, content: ContentHash) -> list[Job]:
         """The pending jobs in sight that lack this asset, in order."""
-        return [j for j in self.pending.values() if content in self._missing.get(j.key, ())]
+        return [self.pending[key] for key in self._lacking.get(content, ())]
 
-    def _forget_views(self) -> None:
-        self._pending_view = self._ready_view = None
+
+def _place(entry: tuple[int, JobKey, Ready]) -> tuple[int, JobKey]:
+    return entry[0], entry[1]
 
 
 def visible_ids(job: Job) -> str:

@@ -18,6 +18,8 @@ _VARIABLE = re.compile(
     r"|(?<![\w.])\d[\d.,]*(?![\w])"  # a number
 )
 _CUTOFF = 0.6
+MOST_SHOWN = 50
+"""More complaints than this are summed up by kind where people read them."""
 
 
 class ComplaintDocument(TypedDict):
@@ -82,6 +84,12 @@ def summary(complaints: Iterable[Complaint]) -> list[str]:
     ranked = sorted(kinds.values(), key=lambda k: (k.first.warning, -k.count, _spot(k.first.place)))
     width = max((len(f"{kind.count:,}") for kind in ranked), default=0)
     return [f"{kind.count:>{width},} like {kind.first}" for kind in ranked]
+
+
+def shown(complaints: Iterable[Complaint], first: str = "") -> list[str]:
+    """The lines for a person: all by place, or their kinds where there are more than 50."""
+    ordered = in_order(complaints, first)
+    return summary(ordered) if len(ordered) > MOST_SHOWN else [str(c) for c in ordered]
 
 
 def _kind_of(words: str) -> str:

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from orchestrator.manifest.complaints import near
 from orchestrator.manifest.nodes import Plain, Spot, Table, key_spot, place_of
-from orchestrator.manifest.schema import NOT_YET, TAGS, Head
+from orchestrator.manifest.schema import TAGS, Head
 from orchestrator.model import Complaint
 
 M = TypeVar("M", bound=BaseModel)
@@ -130,8 +130,6 @@ def _right_word(expected: str, given: Any) -> str:
 def _unknown_key(location: Location, model: type[BaseModel]) -> tuple[str, str]:
     """Problem and remedy for a key that the model does not have."""
     key, dotted = str(location[-1]), _name(location)
-    if model is Head and dotted in NOT_YET:
-        return f'the key "{dotted}" is not supported by this version yet', NOT_YET[dotted]
     section = _section(model, location[:-1])
     known = [*section.model_fields, *(_LISTS if section is Head else ())]
     problem = f'the key "{dotted}" is unknown'

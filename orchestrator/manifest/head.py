@@ -108,9 +108,11 @@ def _limits(head: Head, base: Limits) -> Limits:
     return Limits(
         submit_rate=_or(given.submit_rate, base.submit_rate),
         request_rate=_or(given.request_rate, base.request_rate),
-        in_flight=_or(given.in_flight, base.in_flight),
+        in_flight=None if given.in_flight == "auto" else given.in_flight,
         uploads=_or(given.uploads, base.uploads),
         downloads=_or(given.downloads, base.downloads),
+        upload_bytes_per_s=given.upload_bandwidth,
+        download_bytes_per_s=given.download_bandwidth,
         poll_interval_s=_or(given.poll_interval, base.poll_interval_s),
     )
 

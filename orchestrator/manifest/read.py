@@ -23,7 +23,7 @@ from orchestrator.manifest.load import HOW_TO_BEGIN, Document
 from orchestrator.manifest.nodes import Node, Rows, Spoiled, Spot, Table, Text, place_of
 from orchestrator.manifest.rows import row_files
 from orchestrator.manifest.source import Unreadable, decode, read_bytes
-from orchestrator.model import Complaint, Manifest, Place
+from orchestrator.model import Complaint, JobSpec, Manifest, Place
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -45,6 +45,25 @@ def check_manifest(path: Path) -> tuple[Manifest | None, tuple[Complaint, ...]]:
 
     Complaints about the manifest itself come first, then those about files of rows.
     """
+    examined = examine_manifest(path)
+    return examined.manifest, examined.complaints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What there is to say of a manifest.
+
+    ``manifest``: None if anything is wrong. ``complaints``: all, sorted by place. ``jobs``: those
+    that could be read, also of a manifest that is wrong, so that their files can be looked at.
+    """
+
+    manifest: Manifest | None
+    complaints: tuple[Complaint, ...]
+    jobs: tuple[JobSpec, ...] = ()
+
+
+def examine_manifest(path: Path) -> Examined:
+    """Read the manifest at ``path`` and as much of its jobs as can be read."""
     file = str(path)
     findings: list[tuple[Spot, str, str]] = []
     try:
@@ -52,14 +71,16 @@ def check_manifest(path: Path) -> tuple[Manifest | None, tuple[Complaint, ...]]:
     except Unreadable as error:
         place = Place(file=file, line=1, column=1)
         complaint = Complaint(place=place, problem=error.problem, remedy=error.remedy)
-        return None, (complaint,)
+        return Examined(manifest=None, complaints=(complaint,))
     reading = _read(text, path)
     for spot, problem, remedy in findings:
         mark_only = problem.endswith("byte order mark")
         reading.complain(
             Complaint(place=place_of(spot, file), problem=problem, remedy=remedy, warning=mark_only)
         )
-    return reading.result()
+    manifest, complaints = reading.result()
+    jobs = tuple(reading.jobs.specs) if reading.jobs is not None else ()
+    return Examined(manifest=manifest, complaints=complaints, jobs=jobs)
 
 
 def check_text(text: str, path: Path) -> tuple[Manifest | None, tuple[Complaint, ...]]:

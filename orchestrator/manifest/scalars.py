@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -23,6 +23,8 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _NUMBER = re.compile(r"[+-]?([0-9]{1,15}(\.[0-9]{0,15})?|\.[0-9]{1,15})([eE][+-]?[0-9]{1,2})?")
 _RATE = re.compile(r"([0-9]{1,9})\s*/\s*(s|min|h)")
 _RATE_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+_BANDWIDTH = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(kB|MB|GB)\s*/\s*s")
+_BANDWIDTH_UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9}
 _DURATION = re.compile(
     r"(?:(?P<h>[0-9]{1,9}(?:\.[0-9]{1,9})?)h)?"
     r"(?:(?P<m>[0-9]{1,9}(?:\.[0-9]{1,9})?)m(?!s))?"
@@ -55,6 +57,16 @@ def rate(text: str) -> Rate | None:
     return Rate(count=int(match[1]), per_s=_RATE_UNITS[match[2]])
 
 
+def bandwidth(text: str) -> float | None:
+    """Bytes per second of "500kB/s", "2.5MB/s", "1GB/s"; None if ``text`` is none, or is less
+    than 1kB/s. A kilobyte is 1,000 bytes."""
+    match = _BANDWIDTH.fullmatch(text)
+    if match is None:
+        return None
+    bytes_per_s = float(match[1]) * _BANDWIDTH_UNITS[match[2]]
+    return bytes_per_s if bytes_per_s >= 1e3 else None
+
+
 def _flag(value: Any) -> bool:
     word = value.lower() if isinstance(value, str) else ""
     if word in _TRUE:
@@ -78,6 +90,13 @@ def _rate(value: Any) -> Rate:
     return found
 
 
+def _bandwidth(value: Any) -> float:
+    found = bandwidth(value) if isinstance(value, str) else None
+    if found is None:
+        raise refuse("a bandwidth such as 10MB/s or 500kB/s, at least 1kB/s")
+    return found
+
+
 def _whole(low: int | None, expected: str) -> Callable[[Any], int]:
     def convert(value: Any) -> int:
         if not isinstance(value, str) or not _WHOLE.fullmatch(value):
@@ -87,6 +106,12 @@ def _whole(low: int | None, expected: str) -> Callable[[Any], int]:
         return int(value)
 
     return convert
+
+
+def _count_or_auto(value: Any) -> int | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    return _whole(1, "a whole number >= 1, or auto")(value)
 
 
 def _number(low: float, high: float, expected: str) -> Callable[[Any], float]:
@@ -144,6 +169,11 @@ RateText = Annotated[
     BeforeValidator(_rate),
     _editor(type="string", pattern=r"^[0-9]+ */ *(s|min|h)$"),
 ]
+Bandwidth = Annotated[
+    float,
+    BeforeValidator(_bandwidth),
+    _editor(type="string", pattern=r"^[0-9]+(\.[0-9]+)? *(kB|MB|GB) */ *s$"),
+]
 Whole = Annotated[
     int,
     BeforeValidator(_whole(None, "a whole number")),
@@ -153,6 +183,11 @@ Count = Annotated[
     int,
     BeforeValidator(_whole(1, "a whole number >= 1")),
     _editor(type="integer", minimum=1),
+]
+CountOrAuto = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(_count_or_auto),
+    _editor(anyOf=[{"type": "integer", "minimum": 1}, {"const": "auto"}]),
 ]
 CountOrZero = Annotated[
     int,

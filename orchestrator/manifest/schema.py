@@ -11,7 +11,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from orchestrator.manifest.scalars import (
+    Bandwidth,
     Count,
+    CountOrAuto,
     CountOrZero,
     Credits,
     Duration,
@@ -27,13 +29,6 @@ from orchestrator.manifest.scalars import (
 from orchestrator.model import Mode, OnDoubt, Verify
 
 DEFAULT_OUTPUT = "out/{batch}/{id}.mp4"
-
-NOT_YET = {
-    "limits.upload_bandwidth": "remove it; uploads take what bandwidth there is",
-    "limits.download_bandwidth": "remove it; downloads take what bandwidth there is",
-}
-"""Keys of manifest version 1 that this version of the program does not read, and what to do."""
-
 
 TAGS = ("<name>", "<source>")
 """Steps of a location that pydantic adds for the two forms of an avatar or audio in a rule."""
@@ -188,9 +183,18 @@ class Limits(_Section):
 
     submit_rate: RateText | None = _key("New videos asked for, at most (default 1/s).", "1/s")
     request_rate: RateText | None = _key("Calls to the vendor of any kind (default 5/s).", "5/s")
-    in_flight: Count | None = _key("Unfinished videos at the vendor (default 2).", 2)
+    in_flight: CountOrAuto | None = _key(
+        "Unfinished videos at the vendor; auto (default) finds out how many the account may have.",
+        "auto",
+    )
     uploads: Count | None = _key("Uploads at the same time (default 4).", 4)
     downloads: Count | None = _key("Downloads at the same time (default 4).", 4)
+    upload_bandwidth: Bandwidth | None = _key(
+        "What all uploads together may take (default: no limit).", "10MB/s"
+    )
+    download_bandwidth: Bandwidth | None = _key(
+        "What all downloads together may take (default: no limit).", "10MB/s"
+    )
     poll_interval: Duration | None = _key(
         "The first wait before asking how a video is doing (default 5s); other waits that depend"
         " on the vendor's pace grow and shrink with it.",

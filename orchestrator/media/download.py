@@ -24,6 +24,7 @@ import aiohttp
 import yarl
 
 from orchestrator.config import Proxies
+from orchestrator.core.limits import Throttle
 from orchestrator.errors import DownloadError, UsageError
 from orchestrator.media.offer import Offer, read_offer
 from orchestrator.media.parts import Part, Parts, md5_of, settle, tag_of
@@ -84,12 +85,15 @@ class Downloader:
         connect_s: float = 15.0,
         idle_s: float = 60.0,
         proxies: Proxies | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
         """``idle_s``: how long less than :data:`SLOWEST_BYTES` may come; a whole download has no
         limit.
 
-        ``proxies`` None: as the environment says.
+        ``proxies`` None: as the environment says. ``throttle``: the bandwidth of all downloads
+        together; None is no limit.
         """
+        self._throttle = throttle
         self._connect_s, self._idle_s = connect_s, idle_s
         self._proxies = Proxies.from_env(os.environ) if proxies is None else proxies
         self._parts = Parts()
@@ -215,8 +219,9 @@ class Downloader:
     ) -> _Whole:
         await asyncio.to_thread(_require_room, output.parent, offer)
         path = await asyncio.to_thread(self._parts.begin, output, offer.validator)
-        digest = None if offer.start else hashlib.md5(usedforsecurity=False)
-        pieces = _flowing(reply.content, self._idle_s)
+        hashed = offer.md5 is not None and not offer.start
+        digest = hashlib.md5(usedforsecurity=False) if hashed else None
+        pieces = _flowing(reply.content, self._idle_s, self._throttle)
         size = await _append(pieces, path, offer, digest)
         if offer.total_bytes is not None and size != offer.total_bytes:
             await self._refuse_size(output, size, offer.total_bytes)
@@ -295,7 +300,9 @@ class _Digest(Protocol):
     def update(self, data: bytes | bytearray, /) -> None: ...
 
 
-async def _flowing(content: aiohttp.StreamReader, idle_s: float) -> AsyncIterator[bytes]:
+async def _flowing(
+    content: aiohttp.StreamReader, idle_s: float, throttle: Throttle | None
+) -> AsyncIterator[bytes]:
     """The pieces of a body.
 
     Raises:
@@ -303,13 +310,24 @@ async def _flowing(content: aiohttp.StreamReader, idle_s: float) -> AsyncIterato
     """
     now = asyncio.get_running_loop().time
     since, came = now(), 0
-    async for chunk in content.iter_any():
+    chunks = content.iter_any() if throttle is None else content.iter_chunked(throttle.piece_bytes)
+    async for chunk in chunks:
+        if throttle is not None:
+            since += await _let_pass(len(chunk), throttle)
         yield chunk
         came += len(chunk)
         if now() - since >= idle_s:
             if came < SLOWEST_BYTES:
                 raise TimeoutError
             since, came = now(), 0
+
+
+async def _let_pass(size_bytes: int, throttle: Throttle) -> float:
+    """Wait until the piece may pass; returns how long that took: it is not the server's fault."""
+    now = asyncio.get_running_loop().time
+    before = now()
+    await asyncio.sleep(throttle.wait_s(size_bytes))
+    return now() - before
 
 
 async def _append(

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import av
-import av.error
-from av.container import InputContainer
-from av.stream import Disposition
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import MediaError
+
+if TYPE_CHECKING:  # PyAV takes 20 MB: it is imported when there is a file to open
+    from av.container import InputContainer
 
 _PADDING_S = 0.15
 """How much more than the music an MP3's frames may last: what encoders put before and behind."""
@@ -80,6 +78,9 @@ def decode_ends(path: str) -> None:
 @contextmanager
 def _opened(path: str) -> Iterator[InputContainer]:
     """The container, with FFmpeg's errors translated and no way to other files or the network."""
+    import av
+    import av.error
+
     options = {"protocol_whitelist": "file"}
     try:
         with av.open(str(Path(path).absolute()), options=options) as container:
@@ -96,6 +97,8 @@ def _damaged(path: str, problem: str) -> MediaError:
 
 
 def _pictures(container: InputContainer) -> list[Any]:
+    from av.stream import Disposition
+
     return [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
 
 
@@ -109,13 +112,20 @@ def _first_picture(path: str, container: InputContainer) -> Any:
 def _duration_s(container: InputContainer) -> float | None:
     if container.format.name.endswith("_pipe") or container.format.name == "image2":
         return None
-    told = None if container.duration is None else container.duration / av.time_base
+    told = None if container.duration is None else container.duration / _time_base()
     if told is not None and container.format.name != "mp3":
         return told if told > 0 else None
     counted = _counted_s(container)
     if told is not None and counted is not None and 0 <= counted - told <= _PADDING_S:
         return told
     return counted
+
+
+def _time_base() -> int:
+    """Ticks of a second in a container's duration."""
+    import av
+
+    return av.time_base
 
 
 def _counted_s(container: InputContainer) -> float | None:

@@ -69,10 +69,12 @@ def next_steps(
     again: str,
     stops: Collection[Stop],
     flags: str = "",
+    left_out: int = 0,
 ) -> tuple[str, ...]:
     """Commands to type next, each with what it does.
 
-    ``again`` is the run command as it was; ``flags`` (" --state DIR" or "") goes with the others.
+    ``again`` is the run command without --only, --limit and --sample; ``flags`` (" --state DIR"
+    or "") goes with the others. ``left_out``: jobs that the run was told not to start.
     """
     steps = []
     if any(counts.get(state, 0) for state in _LEFT):
@@ -84,6 +86,8 @@ def next_steps(
     if counts.get(State.IN_DOUBT, 0) or counts.get(State.SUBMITTING, 0):
         steps.append(f"orchestrator jobs {batch} --in in_doubt{flags}    # shows the jobs in doubt")
         steps.append(f"orchestrator why '{batch}/*'{flags}    # says what is known of each job")
+    if left_out:
+        steps.append(f"{again}    # makes the {left_out} not selected this time, too")
     if Stop.AUTH in stops:
         steps.insert(0, "check TOPVIEW_API_KEY and TOPVIEW_UID")
     return tuple(steps)

@@ -6,17 +6,24 @@ a promise.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from orchestrator.model import Complaint, JobId, State, TaskId
+from orchestrator.model import Complaint, JobId, Revision, State, TaskId
+
+PLAN_VERSION = 1
+"""Of the plan's document, which ``run --plan`` reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """One job as people see it. ``error`` is a sentence, None while all is well."""
+    """One job as people see it. ``error`` is a sentence, None while all is well.
+
+    ``rehearsal``: it was made (or will be) against the emulator.
+    """
 
     id: JobId
     state: State
@@ -28,6 +35,7 @@ class JobView:
     overdue: bool = False
     orphan: bool = False
     tags: tuple[str, ...] = ()
+    rehearsal: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The job's object in ``status --json`` and ``jobs --json``."""
@@ -46,6 +54,7 @@ class JobView:
 class BatchView:
     """One batch: counts by state (without orphans), its jobs, and who works on it.
 
+    ``jobs`` may be 100,000, and asyncio makes the text of whatever a loop's main task returns.
     ``running`` says which process holds the batch ("pid 4711 on host"), None if none does.
     ``rehearsal``: made against the emulator, in a state folder of its own.
     """
@@ -54,7 +63,7 @@ class BatchView:
     manifest: str
     rehearsal: bool
     counts: Mapping[State, int]
-    jobs: tuple[JobView, ...]
+    jobs: tuple[JobView, ...] = field(repr=False)
     orphans: int = 0
     overdue: int = 0
     credits: float | None = None
@@ -74,6 +83,7 @@ class BatchView:
 class Why(StrEnum):
     """What a run would do with one job."""
 
+    CONFLICT = "conflict"  # a file that this batch did not make is at its output path: run stops
     NEW = "new"
     KEEP = "keep"  # done and unchanged, its file is there
     GOING = "going"  # on its way already: goes on where it was
@@ -84,30 +94,71 @@ class Why(StrEnum):
     IN_DOUBT = "in_doubt"  # nobody knows yet whether it was paid for
     MOVE = "move"  # only its output path changed: the file is copied
     ORPHAN = "orphan"  # left the manifest
-    UNSELECTED = "unselected"  # not chosen by --only or --limit
+    UNSELECTED = "unselected"  # not chosen by --only, --limit or --sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanLine:
-    """One job of a plan and the reason for what happens to it."""
+    """One job of a plan and the reason for what happens to it.
+
+    ``revision`` is that of a job which would be submitted, and so paid for; None for others.
+    """
 
     id: JobId
     what: Why
     reason: str
+    revision: Revision | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The job's object in ``plan --json``."""
+        return {
+            "id": self.id,
+            "what": self.what.value,
+            "reason": self.reason,
+            "revision": self.revision,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long the videos would take, as far as that can be said before.
+
+    ``render_s``: seconds that one video renders, ``learned`` from earlier ones or merely assumed.
+    ``in_flight``: so many render at once. ``time_s``: all of it, None where nobody said.
+    """
+
+    render_s: float = 0.0
+    in_flight: int = 1
+    learned: bool = False
+    time_s: float | None = None
+
+
+def pace_of(submits: int, *, interval_s: float, in_flight: int, render_s: float) -> Pace:
+    """An estimate: slots turn over once a render, and submits leave at least ``interval_s`` apart.
+
+    Nothing to submit takes no time.
+    """
+    if submits == 0:
+        return Pace(render_s=render_s, in_flight=in_flight, time_s=0.0)
+    last_submit_s = max((submits - 1) * interval_s, (submits - 1) // in_flight * render_s)
+    time_s = last_submit_s + render_s
+    return Pace(render_s=render_s, in_flight=in_flight, time_s=time_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanView:
     """What ``run`` would do, and why. Nothing was spent to find out.
 
-    ``credits_estimate`` is an estimate and labelled so; ``balance`` is None without credentials
-    or when the vendor did not answer.
+    ``credits_estimate`` is an estimate and labelled so; of ``credits_learned`` of the submits it
+    is learned from the account's own charges. ``balance`` is None without credentials or when
+    the vendor did not answer. ``terms`` are settings that may cost money later, ``account`` a
+    salted mark of the account (None: not known); ``run --plan`` compares both.
     """
 
     batch: str
     manifest: str
     rehearsal: bool
-    lines: tuple[PlanLine, ...]
+    lines: tuple[PlanLine, ...] = field(repr=False)
     upload_files: int
     upload_bytes: int
     uploaded_already: int
@@ -116,27 +167,46 @@ class PlanView:
     balance: float | None
     at_least_s: float
     warnings: tuple[Complaint, ...] = ()
+    credits_learned: int = 0
+    pace: Pace = Pace()
+    terms: Mapping[str, Any] = field(default_factory=dict)
+    account: str | None = None
 
     @property
     def counts(self) -> dict[Why, int]:
         """Jobs by what happens to them, in the order of ``Why``, without zeros."""
-        found = [line.what for line in self.lines]
-        return {why: n for why in Why if (n := found.count(why))}
+        found = Counter(line.what for line in self.lines)
+        return {why: found[why] for why in Why if found[why]}
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``plan --json``."""
         return {
+            "version": PLAN_VERSION,
             "batch": self.batch,
+            "manifest": self.manifest,
+            "rehearsal": self.rehearsal,
+            "account": self.account,
+            "terms": dict(self.terms),
             "counts": {why.value: n for why, n in self.counts.items()},
-            "jobs": [{"id": x.id, "what": x.what.value, "reason": x.reason} for x in self.lines],
+            "jobs": [line.to_json() for line in self.lines],
             "uploads": {
                 "files": self.upload_files,
                 "bytes": self.upload_bytes,
                 "already_there": self.uploaded_already,
             },
             "submits": self.submits,
-            "credits": {"estimate": self.credits_estimate, "balance": self.balance},
+            "credits": {
+                "estimate": self.credits_estimate,
+                "learned_submits": self.credits_learned,
+                "balance": self.balance,
+            },
             "at_least_s": self.at_least_s,
+            "time": {
+                "estimate_s": self.pace.time_s,
+                "render_s": self.pace.render_s,
+                "learned": self.pace.learned,
+            },
+            "run_stops": Why.CONFLICT in self.counts,
         }
 
 
@@ -145,7 +215,7 @@ class RunView:
     """How a run ended. ``headline`` is the one line to read the next morning.
 
     ``next_steps`` are commands to type, each with why, most useful first. ``report`` is the page
-    with the videos, "" if there is none.
+    with the videos, "" if there is none. ``notes`` are sentences for people.
     """
 
     status: BatchView
@@ -159,4 +229,5 @@ class RunView:
     outputs: str = ""
     report: str = ""
     state_dir: str = ""
+    notes: tuple[str, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)

@@ -13,7 +13,7 @@ that every implementation keeps:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -149,12 +149,14 @@ class ClaimRefusal(StrEnum):
 class Claim:
     """The right to send one submit (``refusal`` is None), or why not.
 
-    ``job`` is the job after the change (None when it MOVED).
+    ``job`` is the job after the change (None when it MOVED). ``held``: slots of the account that
+    were held just before (0 when it was not asked).
     """
 
     refusal: ClaimRefusal | None
     job: Job | None = None
     attempt: Attempt | None = None
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -377,6 +379,12 @@ class EngineStore(Protocol):
     async def log_read_at(self, account: AccountKey) -> float | None:
         """When the credit log was last read whole (our clock); None if never."""
 
+    async def fact(self, account: AccountKey, key: str) -> Any:
+        """What is remembered of the account under this name, as JSON values; None if nothing."""
+
+    async def set_fact(self, account: AccountKey, key: str, value: Any) -> None:
+        """Remember JSON values of the account under this name, in place of what was there."""
+
     async def notice(self, account: AccountKey, token: str, task_id: TaskId, now: float) -> bool:
         """Keep a webhook's hint that the attempt with this token made ``task_id``. False, and
         nothing is kept, if no attempt of the account has that token."""
@@ -433,8 +441,13 @@ class AppStore(EngineStore, Protocol):
     ) -> BatchRow:
         """The batch of this name and account, made if need be; ``manifest`` is remembered."""
 
-    async def known(self, batch: BatchKey) -> dict[JobId, Known]:
-        """Every stored job of the batch by id."""
+    async def known(
+        self, batch: BatchKey, ids: Sequence[JobId] | None = None
+    ) -> dict[JobId, Known]:
+        """The stored jobs of the batch by id; with ``ids`` only those among them."""
+
+    async def known_besides(self, batch: BatchKey, ids: Set[JobId]) -> list[Known]:
+        """The stored jobs of the batch that are not among ``ids``."""
 
     async def apply_plan(self, batch: BatchKey, changes: Iterable[Change], now: float) -> None:
         """Make all changes, in one transaction per few thousand; unmentioned jobs of the batch

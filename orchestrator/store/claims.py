@@ -38,8 +38,9 @@ def claim(
     current = moves.load_job(conn, job.key)
     if current is None or current.version != job.version or current.state is not State.READY:
         return Claim(refusal=ClaimRefusal.MOVED)
-    if slots_used(conn, account, rule, now) >= rule.in_flight:
-        return Claim(refusal=ClaimRefusal.SLOTS, job=current)
+    held = slots_used(conn, account, rule, now)
+    if held >= rule.in_flight:
+        return Claim(refusal=ClaimRefusal.SLOTS, job=current, held=held)
     if purse is not None and not charges.covers(conn, current.key, purse):
         return Claim(refusal=ClaimRefusal.BUDGET, job=current)
     files = _file_ids(conn, account, current.hashes)
@@ -51,7 +52,7 @@ def claim(
     )
     intent = Event(kind=EventKind.SUBMIT_INTENT, at=now)
     claimed = moves.require(moves.apply(conn, current, intent, begun=attempt.key))
-    return Claim(refusal=None, job=claimed, attempt=attempt)
+    return Claim(refusal=None, job=claimed, attempt=attempt, held=held)
 
 
 def slots_used(conn: sqlite3.Connection, account: AccountKey, rule: SlotRule, now: float) -> int:

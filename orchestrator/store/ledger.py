@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 from orchestrator.model import AccountKey, AttemptKey, BatchKey, RunKey, TaskId
 from orchestrator.store import charges as money
@@ -79,6 +81,18 @@ class Ledger(Access):
         """When the credit log was last read whole."""
         found = await self._rows(queries.FACT, account, _LOG_READ_AT)
         return float(found[0][0]) if found else None
+
+    async def fact(self, account: AccountKey, key: str) -> Any:
+        """What is remembered of the account; a text that is no JSON counts as nothing."""
+        found = await self._rows(queries.FACT, account, key)
+        try:
+            return json.loads(found[0][0]) if found else None
+        except (TypeError, ValueError):
+            return None
+
+    async def set_fact(self, account: AccountKey, key: str, value: Any) -> None:
+        """Remember JSON values."""
+        await self._write(queries.SET_FACT, account, key, rows.to_json(value))
 
     async def notice(self, account: AccountKey, token: str, task_id: TaskId, now: float) -> bool:
         """Keep a webhook's hint, once for each task; a forged token costs no write."""

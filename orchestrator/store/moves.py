@@ -17,6 +17,7 @@ from orchestrator.model import (
     EventKind,
     Job,
     JobKey,
+    JobSpec,
     State,
     Verdict,
 )
@@ -28,10 +29,10 @@ _REPLACES = frozenset({EventKind.SUBMIT_INTENT, EventKind.REVISED})
 _KEEPS_BYTES = frozenset({State.DONE})
 
 
-def load_job(conn: sqlite3.Connection, key: JobKey) -> Job | None:
-    """The job as it is now."""
+def load_job(conn: sqlite3.Connection, key: JobKey, *, spec: JobSpec | None = None) -> Job | None:
+    """The job as it is now; ``spec`` saves reading it again, where it is known."""
     row = conn.execute(queries.JOB, (key,)).fetchone()
-    return None if row is None else rows.job(row)
+    return None if row is None else rows.job(row, spec)
 
 
 def move(conn: sqlite3.Connection, job: Job, event: Event) -> Job | OrchestratorError:
@@ -83,7 +84,9 @@ def apply(
     if event.kind in _REPLACES and job.attempt is not None:
         _let_go(conn, job.attempt)
     _add_event(conn, job, event, after, attempt)
-    return load_job(conn, job.key)
+    # Whoever changes a spec changes the version too, and the version was as expected.
+    kept = None if event.kind is EventKind.REVISED else job.spec
+    return load_job(conn, job.key, spec=kept)
 
 
 def _write_revision(conn: sqlite3.Connection, job: Job, event: Event, after: State) -> bool:
@@ -185,7 +188,7 @@ def _add_event(
         event.reason,
         event.message,
         event.task_id,
-        rows.to_json(event.data),
+        rows.to_json(event.data) if event.data else "{}",
     )
     conn.execute(queries.ADD_EVENT, values)
 

@@ -7,10 +7,10 @@ transaction is rolled back and its :class:`StaleJob` is raised: the plan has to 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from orchestrator.errors import OrchestratorError, StaleJob
-from orchestrator.model import BatchKey, Event, EventKind, Job, JobKey, MediaFacts
+from orchestrator.model import BatchKey, Event, EventKind, Job, JobId, JobKey, MediaFacts
 from orchestrator.store import moves, queries, rows
 from orchestrator.store.base import Change, ChangeKind, Known, Wanted
 
@@ -20,6 +20,24 @@ CHUNK = 2_000
 _TWICE = "(twice in the plan)"
 
 Values = dict[str, object]
+
+
+def known(
+    conn: sqlite3.Connection, batch: BatchKey, ids: Sequence[JobId] | None
+) -> dict[JobId, Known]:
+    """The stored jobs of the batch, all of them or those of these ids."""
+    if ids is None:
+        found = conn.execute(queries.KNOWN, (batch,))
+    else:
+        found = conn.execute(queries.KNOWN_OF, (batch, rows.list_to_json(ids)))
+    return {row[1]: rows.known(row) for row in found}
+
+
+def known_besides(conn: sqlite3.Connection, batch: BatchKey, ids: Set[JobId]) -> list[Known]:
+    """The stored jobs of the batch with other ids than these, in manifest order."""
+    every = conn.execute(queries.JOB_IDS, (batch,))
+    besides = [job_id for (job_id,) in every if job_id not in ids]
+    return list(known(conn, batch, besides).values()) if besides else []
 
 
 def next_plan(conn: sqlite3.Connection, batch: BatchKey) -> int:

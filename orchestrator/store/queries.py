@@ -203,6 +203,8 @@ SELECT j.key, j.job_id, j.state, j.version, j.revision, j.waiting_revision, j.wi
 FROM jobs AS j LEFT JOIN attempts AS a ON a.key = j.attempt
 WHERE j.batch = ?
 """
+KNOWN_OF = KNOWN + "AND j.job_id IN (SELECT value FROM json_each(?))"
+JOB_IDS = "SELECT job_id FROM jobs WHERE batch = ? ORDER BY position, key"
 BATCH_ACCOUNT = "SELECT account FROM batches WHERE key = ?"
 NEXT_PLAN = "UPDATE batches SET plan = plan + 1 WHERE key = ? RETURNING plan"
 ADD_JOB = """

@@ -36,6 +36,9 @@ from orchestrator.store.base import (
 
 Row = tuple[Any, ...]
 
+_STATES = {state.value: state for state in State}
+"""Looking a word up costs a fraction of calling the enum."""
+
 JOB_WIDTH = 20
 """Columns of ``queries.JOBS``."""
 
@@ -82,14 +85,14 @@ def spec_from_json(text: str) -> JobSpec:
     return JobSpec(**values)
 
 
-def job(row: Row) -> Job:
-    """A job from a row of ``queries.JOBS``."""
+def job(row: Row, spec: JobSpec | None = None) -> Job:
+    """A job from a row of ``queries.JOBS``; ``spec`` saves reading it again, where it is known."""
     return Job(
         key=row[0],
         job_id=row[1],
-        state=State(row[2]),
+        state=_STATES[row[2]],
         version=row[3],
-        spec=spec_from_json(row[4]),
+        spec=spec_from_json(row[4]) if spec is None else spec,
         revision=row[5],
         avatar_hash=row[6],
         audio_hash=row[7],

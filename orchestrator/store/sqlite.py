@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -212,14 +212,15 @@ class SqliteStore(Ledger):
             await self._write_one(queries.OPEN_BATCH, name, account, str(manifest), now)
         )
 
-    async def known(self, batch: BatchKey) -> dict[JobId, Known]:
-        """Every stored job of the batch."""
+    async def known(
+        self, batch: BatchKey, ids: Sequence[JobId] | None = None
+    ) -> dict[JobId, Known]:
+        """Stored jobs of the batch."""
+        return await self._readers.run(partial(planning.known, batch=batch, ids=ids))
 
-        def look(conn: Connection) -> dict[JobId, Known]:
-            found = map(rows.known, conn.execute(queries.KNOWN, (batch,)))
-            return {known.job_id: known for known in found}
-
-        return await self._readers.run(look)
+    async def known_besides(self, batch: BatchKey, ids: Set[JobId]) -> list[Known]:
+        """Stored jobs of the batch with other ids."""
+        return await self._readers.run(partial(planning.known_besides, batch=batch, ids=ids))
 
     async def apply_plan(self, batch: BatchKey, changes: Iterable[Change], now: float) -> None:
         """Make all changes of a plan.

@@ -1,7 +1,7 @@
 """The vendor's lists as values: avatars, voices, captions, ethnicities, charges. Pure but for
 :func:`walk`, which asks for page after page through a function it is given.
 
-Facts are from ``docs/vendor-api.md`` sections 7, 8 and 10.5. What comes back may be anything:
+Facts are from ``docs/vendor.md``. What comes back may be anything:
 nothing here raises for it. Links are kept without their query strings, which may be signatures.
 """
 
@@ -17,7 +17,7 @@ from orchestrator.model import Answer, TaskId
 from orchestrator.topview.wire import scrub
 
 PAGE_SIZE = 100
-"""Items asked for at once; larger pages are not promised (vendor-api section 8)."""
+"""Items asked for at once; larger pages are not promised (docs/vendor.md)."""
 MOST_PAGES = 2000
 """A list with more pages than this is a server that makes up pages."""
 LOG_KEYS = ("date", "costCredit", "taskId", "taskType")
@@ -243,6 +243,8 @@ def log_moment(at: float) -> str:
 def log_time(value: Any) -> float | None:
     """The time of an entry as Unix seconds: text in UTC, or a number of (milli)seconds."""
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if not abs(value) < 1e15:  # absurd, infinite or not a number
+            return None
         return value / 1000 if value > 1e11 else float(value)
     if not isinstance(value, str):
         return None

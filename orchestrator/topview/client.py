@@ -24,6 +24,7 @@ import aiohttp
 import yarl
 
 from orchestrator.config import Proxies, VendorSettings
+from orchestrator.core.limits import Throttle
 from orchestrator.errors import MediaError, UsageError
 from orchestrator.model import Answer, Failure, FileId, TaskId
 from orchestrator.topview.catalog import PAGE_SIZE, log_moment, scrub_log
@@ -35,10 +36,12 @@ from orchestrator.topview.wire import (
     remaining_credit,
     retry_after_s,
     s3_error_code,
-    scrub,
+    scrub_answer,
 )
 
 USER_AGENT = "avatar-orchestrator"
+SHORTEST_UID = 6
+"""A uid of so many characters is taken out of the vendor's words, like the API key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +71,10 @@ class TopViewClient:
         timeouts: Timeouts | None = None,
         proxies: Proxies | None = None,
         wall: Callable[[], float] = time.time,
+        throttle: Throttle | None = None,
     ) -> None:
-        """``proxies`` None: as the environment says. ``wall``: Unix seconds.
+        """``proxies`` None: as the environment says. ``wall``: Unix seconds. ``throttle``: the
+        bandwidth of all uploads together; None is no limit.
 
         Raises:
             UsageError: the environment names a proxy that cannot be used.
@@ -78,8 +83,13 @@ class TopViewClient:
         self._timeouts = timeouts or Timeouts()
         self._proxies = Proxies.from_env(os.environ) if proxies is None else proxies
         self._proxy = self._proxies.for_url(settings.base_url)
-        self._wall = wall
-        self._secrets = (settings.api_key.reveal(),)
+        self._wall, self._throttle = wall, throttle
+        self._identity = {
+            "Topview-Uid": settings.uid,
+            "Authorization": f"Bearer {settings.api_key.reveal()}",
+            "Accept": "application/json",
+        }
+        self._secrets = (settings.api_key.reveal(), *_long(settings.uid))
         self._sessions: tuple[aiohttp.ClientSession, ...] = ()
 
     async def __aenter__(self) -> Self:
@@ -208,7 +218,9 @@ class TopViewClient:
             return Answer(failure=Failure.NEVER_SENT, detail=str(error))
         clock = ReplyClock(self._timeouts.idle_s)
         all_sent = partial(clock.restart, self._timeouts.put_reply_s)
-        async with FileSender(source, on_progress=clock.restart, on_complete=all_sent) as sender:
+        async with FileSender(
+            source, on_progress=clock.restart, on_complete=all_sent, throttle=self._throttle
+        ) as sender:
             answer = await self._send(url, source, sender, clock, proxy)
         if sender.error is not None:
             raise sender.error
@@ -238,7 +250,6 @@ class TopViewClient:
                     headers=headers,
                     allow_redirects=False,
                     proxy=proxy,
-                    trace_request_ctx=clock,
                 ) as reply,
             ):
                 body = await read_capped(reply)
@@ -269,7 +280,7 @@ class TopViewClient:
     ) -> Answer:
         try:
             async with (
-                ReplyClock(limit_s) as clock,
+                ReplyClock(limit_s),
                 session.request(
                     method,
                     self._settings.base_url + path,
@@ -278,22 +289,28 @@ class TopViewClient:
                     headers=self._headers(data),
                     allow_redirects=False,
                     proxy=self._proxy,
-                    trace_request_ctx=clock,
                 ) as reply,
             ):
                 body = await read_capped(reply)
         except Exception as error:  # noqa: BLE001 - every fate of a call is an answer
             return fate(error, limit_s)
-        answer = parse_envelope(reply.status, reply.headers, body, self._wall())
-        return replace(answer, message=scrub(answer.message, self._secrets))
+        answer = parse_envelope(reply.status, told(reply.headers), body, self._wall())
+        return scrub_answer(answer, self._secrets)
 
     def _headers(self, data: bytes | None) -> dict[str, str]:
-        headers = {
-            "Topview-Uid": self._settings.uid,
-            "Authorization": f"Bearer {self._settings.api_key.reveal()}",
-            "Accept": "application/json",
-        }
+        headers = self._identity
         return headers if data is None else {**headers, "Content-Type": "application/json"}
+
+
+def _long(uid: str) -> tuple[str, ...]:
+    """The uid, unless it is so short that it may be part of other words."""
+    return (uid,) if len(uid) >= SHORTEST_UID else ()
+
+
+def told(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a reply that ``wire.parse_envelope`` looks at."""
+    found = {name: headers.get(name) for name in ("Date", "Retry-After")}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _paged(page_no: int, page_size: int) -> dict[str, str]:

@@ -3,6 +3,7 @@ is not the file that was planned."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
@@ -11,6 +12,7 @@ from typing import Protocol, Self
 import aiofiles
 from aiofiles.threadpool.binary import AsyncBufferedReader
 
+from orchestrator.core.limits import Throttle
 from orchestrator.errors import FileChanged, MediaError
 from orchestrator.model import ContentHash
 
@@ -46,8 +48,13 @@ class FileSender:
         *,
         on_progress: Callable[[], None],
         on_complete: Callable[[], None],
+        throttle: Throttle | None = None,
     ) -> None:
-        """``on_progress`` is called for every piece that moved, ``on_complete`` after the last."""
+        """``on_progress`` is called for every piece that moved, ``on_complete`` after the last.
+
+        ``throttle``: the bandwidth of all uploads together; None is no limit.
+        """
+        self._throttle = throttle
         self._source, self._on_progress, self._on_complete = source, on_progress, on_complete
         self._file: AsyncBufferedReader | None = None
         self.error: MediaError | None = None
@@ -75,7 +82,8 @@ class FileSender:
             await self._file.close()
 
     async def body(self) -> AsyncIterator[memoryview]:
-        """Pieces of at most 64 KiB, which make exactly ``size_bytes``.
+        """Pieces of at most 64 KiB, no quicker than the throttle lets them pass, which make
+        exactly ``size_bytes``.
 
         Raises:
             FileChanged: size or content are not as planned.
@@ -83,15 +91,24 @@ class FileSender:
         """
         try:
             async for block in self._checked_blocks():
-                view = memoryview(block)
-                for start in range(0, len(view), _SEND_BYTES):
-                    yield view[start : start + _SEND_BYTES]
+                async for piece in self._paced(memoryview(block)):
+                    yield piece
                     self._on_progress()
             self.complete = True
             self._on_complete()
         except MediaError as error:
             self.error = error
             raise
+
+    async def _paced(self, block: memoryview) -> AsyncIterator[memoryview]:
+        throttle = self._throttle
+        size = _SEND_BYTES if throttle is None else throttle.piece_bytes
+        for start in range(0, len(block), size):
+            piece = block[start : start + size]
+            if throttle is not None:
+                await asyncio.sleep(throttle.wait_s(len(piece)))
+                self._on_progress()
+            yield piece
 
     async def _checked_blocks(self) -> AsyncIterator[bytes]:
         """Blocks as read; the last one only after size and hash were found right."""

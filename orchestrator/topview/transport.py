@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from types import SimpleNamespace, TracebackType
+from contextvars import ContextVar
+from types import TracebackType
 from typing import Self
 
 import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from orchestrator.model import Answer, Failure
 
@@ -51,6 +54,10 @@ async def once(
         raise ReplyLost(type(error).__name__) from error
 
 
+_CLOCK: ContextVar[ReplyClock | None] = ContextVar("reply_clock", default=None)
+"""The clock of the request that the current task is making."""
+
+
 class ReplyClock:
     """Our own limit on a request: it starts when the connection stands, not before.
 
@@ -66,6 +73,7 @@ class ReplyClock:
     async def __aenter__(self) -> Self:
         await self._timeout.__aenter__()
         self._running = True
+        self._before = _CLOCK.set(self)
         return self
 
     async def __aexit__(
@@ -75,6 +83,7 @@ class ReplyClock:
         trace: TracebackType | None,
     ) -> None:
         self._running = False
+        _CLOCK.reset(self._before)
         await self._timeout.__aexit__(kind, error, trace)
 
     def restart(self, limit_s: float | None = None) -> None:
@@ -88,28 +97,24 @@ class ReplyClock:
             self._timeout.reschedule(asyncio.get_running_loop().time() + self.limit_s)
 
 
-def reply_tracing() -> aiohttp.TraceConfig:
-    """Start the :class:`ReplyClock` given as ``trace_request_ctx`` once the connection stands."""
-    tracing = aiohttp.TraceConfig()
-    tracing.on_connection_create_end.append(_on_new_connection)
-    tracing.on_connection_reuseconn.append(_on_old_connection)
-    return tracing
+class ClockedConnector(aiohttp.TCPConnector):
+    """Starts the :class:`ReplyClock` of the request whose connection stands.
 
+    (A trace would tell the same, and cost more than all the rest that we add to a request.)
+    """
 
-async def _on_new_connection(
-    session: aiohttp.ClientSession,
-    context: SimpleNamespace,
-    params: aiohttp.TraceConnectionCreateEndParams,
-) -> None:
-    context.trace_request_ctx.restart()
-
-
-async def _on_old_connection(
-    session: aiohttp.ClientSession,
-    context: SimpleNamespace,
-    params: aiohttp.TraceConnectionReuseconnParams,
-) -> None:
-    context.trace_request_ctx.restart()
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,
+    ) -> Connection:
+        """A connection from the pool, or a new one."""
+        connection = await super().connect(req, traces, timeout)
+        clock = _CLOCK.get()
+        if clock is not None:
+            clock.restart()
+        return connection
 
 
 def open_session(
@@ -121,16 +126,15 @@ def open_session(
     given with each request instead.
     """
     if force_close:
-        connector = aiohttp.TCPConnector(ssl=context, limit=MOST_SOCKETS, force_close=True)
+        connector = ClockedConnector(ssl=context, limit=MOST_SOCKETS, force_close=True)
     else:
-        connector = aiohttp.TCPConnector(ssl=context, limit=MOST_SOCKETS)
+        connector = ClockedConnector(ssl=context, limit=MOST_SOCKETS)
     return aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=None, connect=connect_s, sock_read=None),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": user_agent},
         middlewares=(once,),
-        trace_configs=[reply_tracing()],
         trust_env=False,
         raise_for_status=False,
     )

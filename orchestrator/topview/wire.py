@@ -1,6 +1,6 @@
 """The vendor's wire contract as values: what goes out, and what came back. Pure.
 
-Facts are from ``docs/vendor-api.md``. What comes back may be anything: nothing here raises for
+Facts are from ``docs/vendor.md``. What comes back may be anything: nothing here raises for
 it. Links that are signed are :class:`SignedUrl`, a text whose ``repr`` keeps its secret.
 """
 
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 from orchestrator.core.outcome import clean_words, find_task_id, usable_link
@@ -38,10 +39,13 @@ MIME_TYPES: Mapping[str, str] = {
     "wav": "audio/wav",
     "m4a": "audio/mp4",
 }
-"""The formats that the vendor takes, with their MIME types (vendor-api section 4.2)."""
+"""The formats that the vendor takes, with their MIME types (docs/vendor.md)."""
 
 LONGEST_RETRY_AFTER_S = 3600.0
 """A server's wish beyond this is cut, so that one odd header cannot end a night's work."""
+
+_SHORT_CHARS = 500
+"""What is said of words up to this length is remembered."""
 
 _AVATAR = {
     AvatarKind.VIDEO: ("0", "videoFileId"),
@@ -74,7 +78,7 @@ class Credential:
 def submit_body(
     spec: JobSpec, file_ids: Mapping[str, FileId], notice_url: str | None = None
 ) -> dict[str, Any]:
-    """The body of a submit: only what the chosen sources need (vendor-api section 5.1).
+    """The body of a submit: only what the chosen sources need (docs/vendor.md).
 
     ``file_ids`` names the uploaded file of each path in ``spec.files``.
 
@@ -118,7 +122,7 @@ def parse_envelope(status: int, headers: Mapping[str, str], body: bytes, now_wal
     return Answer(
         status=status,
         code=code,
-        message=clean_words(decoded.get("message")) if isinstance(decoded, dict) else "",
+        message=_words(decoded.get("message")) if isinstance(decoded, dict) else "",
         result=_result(decoded, code),
         detail="" if code is not None else _clue(decoded, body),
         retry_after_s=retry_after_s(lower.get("retry-after"), server_time or now_wall),
@@ -141,7 +145,7 @@ def parse_credential(answer: Answer) -> Credential | None:
 def check_result(answer: Answer) -> bool | None:
     """Whether the uploaded object is there; None if the answer does not say.
 
-    An unknown file id (4004) is a no (vendor-api section 12, number 7).
+    An unknown file id (4004) is a no (docs/vendor.md).
     """
     if answer.code == "4004":
         return False
@@ -173,8 +177,12 @@ def retry_after_s(text: str | None, now_wall: float) -> float | None:
     return None if at is None else min(max(at - now_wall, 0.0), LONGEST_RETRY_AFTER_S)
 
 
+@lru_cache(maxsize=64)
 def unix_time(text: str | None) -> float | None:
-    """An HTTP date as Unix seconds; None if it is none."""
+    """An HTTP date as Unix seconds; None if it is none.
+
+    Remembered: hundreds of answers in a second have the same date.
+    """
     if text is None:
         return None
     try:
@@ -195,11 +203,47 @@ def s3_error_code(body: bytes) -> str:
 
 
 def scrub(text: str, secrets: tuple[str, ...]) -> str:
-    """One clean line (see ``core.outcome.clean_words``) without the secrets."""
+    """One clean line (see ``core.outcome.clean_words``) without the secrets, nor what is left of
+    one where the text was cut off."""
+    return _scrubbed_before(text, secrets) if len(text) <= _SHORT_CHARS else _scrub(text, secrets)
+
+
+def _scrub(text: str, secrets: tuple[str, ...]) -> str:
     for secret in secrets:
         if secret:
-            text = text.replace(secret, "***")
+            text = _without_start(text.replace(secret, "***"), secret)
     return clean_words(text)
+
+
+_scrubbed_before = lru_cache(maxsize=64)(_scrub)
+"""Remembered: nearly every answer has the same few words ("Success")."""
+
+
+def _without_start(text: str, secret: str) -> str:
+    """The text without a beginning of the secret (four characters or more) at its end."""
+    ends = (n for n in range(len(secret) - 1, 3, -1) if text.endswith(secret[:n]))
+    cut = next(ends, 0)
+    return f"{text[:-cut]}***" if cut else text
+
+
+def scrub_answer(answer: Answer, secrets: tuple[str, ...]) -> Answer:
+    """The answer without the secrets in any words of it that people get to see."""
+    result = answer.result
+    if isinstance(result, dict) and isinstance(result.get("errorMsg"), str):
+        result = {**result, "errorMsg": scrub(result["errorMsg"], secrets)}
+    message = scrub(answer.message, secrets)
+    if message == answer.message and result is answer.result:
+        return answer
+    return replace(answer, message=message, result=result)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, str) and len(value) <= _SHORT_CHARS:
+        return _words_before(value)
+    return clean_words(value)
+
+
+_words_before: Callable[[str], str] = lru_cache(maxsize=64)(clean_words)
 
 
 def _decode(body: bytes) -> Any:
@@ -225,7 +269,7 @@ def _code(value: Any) -> str | None:
     if isinstance(value, int) and abs(value) < 10**9:
         return str(value)
     if isinstance(value, str):
-        return clean_words(value)[:40] or None
+        return _words(value)[:40] or None
     return None
 
 

@@ -266,6 +266,16 @@ async def test_it_is_known_when_the_log_of_an_account_was_last_read_whole(world:
     assert await world.store.log_read_at(other) is None
 
 
+async def test_facts_of_an_account_are_json_and_its_own(world: World) -> None:
+    other = await world.store.account("two")
+    assert await world.store.fact(world.account, "slots") is None
+    for value in ({"limit": 3}, {"limit": 4, "of": [1.5, None, "x"]}):
+        await world.store.set_fact(world.account, "slots", value)
+        assert await world.store.fact(world.account, "slots") == value
+    assert await world.store.fact(world.account, "other") is None
+    assert await world.store.fact(other, "slots") is None
+
+
 async def test_a_clock_that_was_ahead_does_not_vouch_for_hours_that_nobody_read(
     world: World,
 ) -> None:

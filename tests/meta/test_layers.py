@@ -35,16 +35,26 @@ MAY_IMPORT: dict[str, set[str]] = {
     "emulator": BOTTOM,
     # The application level: each of these composes rooms; `app` is the facade on top of them.
     "rehearsal": {"engine", "emulator", *MIDDLE},
-    "planning": {"store.base", "media", "report.views", *MIDDLE},
+    "wishes": {"store.base", *MIDDLE},
+    "planning": {"wishes", "store.base", "media", "report.views", *MIDDLE},
     "starter": MIDDLE,
-    "session": {"results", "planning", "rehearsal", "web.receiver", *ROOMS},
+    "approval": {"report.views", *BOTTOM},
+    "saved": ROOMS,
+    "session": {
+        *("wishes", "approval", "results", "planning", "rehearsal", "saved"),
+        *("web.receiver", *ROOMS),
+    },
     "operate": {"planning", *ROOMS},
     "catalogues": ROOMS,
     "doctor": {"planning", "catalogues", *ROOMS},
     "results": {"planning", "rehearsal", *ROOMS},
-    "app": {"planning", "rehearsal", "session", "operate", "catalogues", *ROOMS},
+    "app": {"approval", "planning", "rehearsal", "session", "operate", "catalogues", *ROOMS},
     # What a running engine tells its watchers is a module of values and Protocols.
-    "cli": {"app", "catalogues", "doctor", "starter", "operate", "results", "session", *FACES},
+    # What people are told about a manifest is sorted and summed up where it is found.
+    "cli": {
+        *("app", "approval", "catalogues", "doctor", "starter", "operate", "results", "session"),
+        *("manifest.complaints", *FACES),
+    },
     "web": {"app", *FACES},
     "__init__": {"app", "session", "rehearsal", *ROOMS},
     "__main__": {"cli"},

@@ -159,10 +159,16 @@ class FakeOrchestrator:
         return [v for v in named if rehearsal in (None, v.rehearsal)]
 
     async def jobs(
-        self, batch: str | None = None, *, pattern: str = "*", states: Sequence[State] = ()
+        self,
+        batch: str | None = None,
+        *,
+        pattern: str = "*",
+        states: Sequence[State] = (),
+        rehearsal: bool | None = None,
     ) -> list[tuple[str, JobView]]:
         self._ask(("jobs", batch, pattern, tuple(states)))
         named = [v for v in self.views if batch in (None, v.batch)]
+        named = [v for v in named if rehearsal in (None, v.rehearsal)]
         return [(v.batch, j) for v in named for j in v.jobs if not states or j.state in states]
 
     def _ask(self, question: Any) -> None:

@@ -21,7 +21,7 @@ from cli_fakes import (
 )
 
 from orchestrator.app import Rehearsal, RunOptions
-from orchestrator.cli import facade
+from orchestrator.cli import facade, planned, standing, summary
 from orchestrator.cli.main import main
 from orchestrator.errors import (
     BatchLocked,
@@ -31,7 +31,7 @@ from orchestrator.errors import (
     UsageError,
 )
 from orchestrator.model import State
-from orchestrator.report.views import Why
+from orchestrator.report.views import Why, pace_of
 
 MANIFEST = Path("jobs.yaml")
 
@@ -179,6 +179,37 @@ def test_run_with_json_ends_with_the_object_of_status(
     assert "every job is done" in ended.err
 
 
+@pytest.mark.parametrize("code", [0, 1, 3, 4, 5, 6, 130, 143])
+def test_a_run_ends_with_the_code_of_its_result(
+    code: int, command: Command, fake: FakeOrchestrator
+) -> None:
+    fake.ran = run_view(exit_code=code)
+    assert command("run", "jobs.yaml", "--quiet").code == code
+    assert command("run", "jobs.yaml", "--json").code == code
+
+
+def test_on_eighty_columns_nothing_but_commands_and_paths_is_wider() -> None:
+    long = "a reason of many words " * 12
+    troubled = job_view("customer-of-the-north-7", State.FAILED, error=long)
+    view = plan_view(("a", Why.CHANGED, long), ("b", Why.CHANGED, "short"), balance=None)
+    ended = run_view(
+        troubled,
+        notes=(long,),
+        headline=long,
+        next_steps=(f"orchestrator run jobs.yaml    # {'w' * 50}",),
+    )
+    status = batch_view(troubled, manifest="jobs.yaml")
+    for lines in (
+        planned.plan_lines(view, 80, every_job=True),
+        planned.plan_steps(view, "orchestrator run jobs.yaml", None, 80),
+        summary.run_lines(ended, 80),
+        standing.detail(status, None, 80),
+        standing.briefs([status, batch_view(batch="b" * 90)], 80),
+        standing.job_lines([("spring", troubled)], 80),
+    ):
+        assert max(map(len, lines)) <= 80
+
+
 def test_a_quiet_run_says_nothing_but_problems_and_the_last_line(
     command: Command, fake: FakeOrchestrator
 ) -> None:
@@ -197,6 +228,7 @@ def test_a_quiet_run_says_nothing_but_problems_and_the_last_line(
         (["--time-scale", "3"], "--time-scale is for the emulator: add --emulator, or leave it"),
         (["--emulator", "--time-scale", "0"], "--time-scale 0: must be a number above 0"),
         (["--emulator", "--time-scale", "nan"], "--time-scale nan: must be a number above 0"),
+        (["--sample", "3", "--limit", "3"], "--sample and --limit both say how many"),
         (["--overwrite", "--skip-existing"], "--overwrite and --skip-existing contradict"),
     ],
 )
@@ -242,8 +274,8 @@ def test_a_wrong_manifest_gives_one_line_a_complaint_and_their_number(
     ended = command("plan", "jobs.yaml")
     assert ended.code == 2
     assert ended.err.splitlines() == [
-        "jobs.yaml:3:5: unknown key 'avatr'; did you mean 'avatar'?",
         "jobs.yaml:3:5: warning: odd; did you mean 'avatar'?",
+        "jobs.yaml:3:5: unknown key 'avatr'; did you mean 'avatar'?",
         "1 complaint, 1 warning",
     ]
 
@@ -310,29 +342,103 @@ def test_plan_groups_the_jobs_and_names_uploads_credits_and_time(
     ended = command("plan", "jobs.yaml")
     assert ended.code == 0
     assert ended.out.splitlines() == [
-        "spring (jobs.yaml): 8 jobs",
+        "spring: 8 jobs, jobs.yaml",
         "",
         "  new         7  made for the first time",
         "  keep        1  done, unchanged: kept as they are",
         "",
-        "new",
-        *(f"  n{i}: not in the state store" for i in range(5)),
+        "new: not in the state store",
+        *(f"  n{i}" for i in range(5)),
         "  ... and 2 more (--all shows them)",
         "",
-        "keep",
-        "  k: done, unchanged",
-        "",
-        "uploads  3 files, 412 MB (2 there already)",
+        "uploads  3 files, 412 MB; 2 there already",
         "submits  8 jobs",
-        "credits  about 12 (estimate), balance not known (no credentials, or no answer)",
+        "credits  about 12 (estimate: nothing learned yet);"
+        " balance not known (no credentials, or no answer)",
         "time     at least 1 min 30 s",
         "Nothing was sent or stored.",
+        "next     orchestrator run jobs.yaml",
     ]
+
+
+def test_a_group_with_several_reasons_names_each(command: Command, fake: FakeOrchestrator) -> None:
+    changed = [("a", Why.CHANGED, "changed: mode"), ("long", Why.CHANGED, "changed: audio.text")]
+    fake.planned = plan_view(*changed, credits_learned=1)
+    lines = command("plan", "jobs.yaml").out.splitlines()
+    assert lines[4:7] == ["changed", "  a     mode", "  long  audio.text"]
+    assert "credits  about 12 (learned for 1 of 2 jobs, the others estimated)" in "\n".join(lines)
+
+
+def test_a_plan_says_how_long_it_probably_takes(command: Command, fake: FakeOrchestrator) -> None:
+    pace = pace_of(500, interval_s=1.0, in_flight=4, render_s=160.0)
+    fake.planned = plan_view(("a", Why.NEW, ""), pace=pace)
+    time = "about 5 h 34 min (estimate: assumed 2 min 40 s a video, 4 at once)"
+    assert f"time     {time}; at least 1 min 30 s\n" in command("plan", "jobs.yaml").out
+
+
+@pytest.mark.parametrize(
+    ("submits", "in_flight", "interval_s", "seconds"),
+    [(0, 2, 1.0, 0.0), (1, 2, 1.0, 160.0), (3, 2, 1.0, 320.0), (9, 100, 60.0, 640.0)],
+)
+def test_the_time_is_bound_by_slots_or_by_submits(
+    submits: int, in_flight: int, interval_s: float, seconds: float
+) -> None:
+    pace = pace_of(submits, interval_s=interval_s, in_flight=in_flight, render_s=160.0)
+    assert pace.time_s == seconds
+
+
+def test_a_plan_with_a_file_in_the_way_says_that_a_run_would_stop(
+    command: Command, fake: FakeOrchestrator
+) -> None:
+    fake.planned = plan_view(("a", Why.CONFLICT, "its output file exists"))
+    ended = command("plan", "jobs.yaml")
+    assert ended.code == 0
+    assert ended.out.splitlines()[-1] == (
+        "run would stop with exit code 2: 1 file in the way (--skip-existing, --overwrite)"
+    )
+    assert command("plan", "jobs.yaml", "--json").document["run_stops"] is True
+
+
+def test_a_plan_can_be_written_to_a_file_and_names_the_run_that_keeps_to_it(
+    command: Command, fake: FakeOrchestrator, tmp_path: Path
+) -> None:
+    fake.planned = plan_view(("a", Why.NEW, ""))
+    ended = command("plan", "jobs.yaml", "--only", "a*", "--out", str(tmp_path / "plan.json"))
+    assert json.loads((tmp_path / "plan.json").read_text()) == fake.planned.to_json()
+    again = f"orchestrator run jobs.yaml --only 'a*' --plan {tmp_path}/plan.json"
+    assert ended.out.splitlines()[-1] == f"next     {again}"
+
+
+def test_a_plan_that_cannot_be_written_or_read_ends_2(
+    command: Command, fake: FakeOrchestrator, tmp_path: Path
+) -> None:
+    fake.planned = plan_view()
+    ended = command("plan", "jobs.yaml", "--out", str(tmp_path / "none" / "plan.json"))
+    assert (ended.code, "cannot write" in ended.err) == (2, True)
+    for text in (None, "{", "[]", '{"version": 2, "jobs": []}'):
+        path = tmp_path / "plan.json"
+        if text is not None:
+            path.write_text(text)
+        ended = command("run", "jobs.yaml", "--plan", str(path))
+        assert (ended.code, "plan" in ended.err) == (2, True)
+    assert [question[0] for question in fake.asked] == ["plan"]
+
+
+def test_sample_and_approved_plan_reach_the_facade(
+    command: Command, fake: FakeOrchestrator, tmp_path: Path
+) -> None:
+    fake.planned, fake.ran = plan_view(("a", Why.NEW, "")), run_view()
+    plan = tmp_path / "plan.json"
+    command("plan", "jobs.yaml", "--sample", "3", "--out", str(plan))
+    assert command("run", "jobs.yaml", "--sample", "3", "--plan", str(plan)).code == 0
+    assert fake.asked[0] == ("plan", MANIFEST, RunOptions(sample=3))
+    options = fake.asked[1][2]
+    assert (options.sample, options.approved.batch, options.approved.credits) == (3, "spring", 12.0)
 
 
 def test_plan_shows_every_job_if_asked(command: Command, fake: FakeOrchestrator) -> None:
     fake.planned = plan_view(*((f"n{i}", Why.NEW, "new here") for i in range(7)))
-    assert "  n6: new here" in command("plan", "jobs.yaml", "--all").out
+    assert "  n6" in command("plan", "jobs.yaml", "--all").out
 
 
 @pytest.mark.parametrize(
@@ -342,7 +448,7 @@ def test_plan_compares_the_balance_with_the_estimate(
     balance: float, words: str, command: Command, fake: FakeOrchestrator
 ) -> None:
     fake.planned = plan_view(("a", Why.NEW, ""), balance=balance)
-    assert f"credits  about 12 (estimate), {words}" in command("plan", "jobs.yaml").out
+    assert f"(estimate: nothing learned yet); {words}" in command("plan", "jobs.yaml").out
 
 
 def test_plan_with_json_is_the_plans_object_and_warnings_stay_words(
@@ -356,7 +462,7 @@ def test_plan_with_json_is_the_plans_object_and_warnings_stay_words(
 
 
 def test_every_reason_of_a_plan_has_words() -> None:
-    from orchestrator.cli.summary import WHAT
+    from orchestrator.cli.planned import WHAT
 
     assert list(WHAT) == list(Why)
 
@@ -497,6 +603,66 @@ def test_jobs_are_chosen_by_state_and_glob(command: Command, fake: FakeOrchestra
     ended = command("jobs", "--in", "failed", "--in", "in_doubt", "--match", "b*", "--json")
     assert fake.asked == [("jobs", None, "b*", (State.FAILED, State.IN_DOUBT))]
     assert [(j["batch"], j["id"]) for j in ended.document["jobs"]] == [("spring", "b")]
+
+
+def test_jobs_are_chosen_by_tag_and_words_of_their_error(
+    command: Command, fake: FakeOrchestrator
+) -> None:
+    jobs = [
+        job_view("a", State.FAILED, error="Moderation: blocked", tags=("vip", "de")),
+        job_view("b", State.FAILED, error="no such voice", tags=("vip",)),
+        job_view("c", tags=("vip", "de")),
+    ]
+    fake.views = [batch_view(*jobs)]
+
+    def ids(*flags: str) -> list[str]:
+        return [job["id"] for job in command("jobs", "--json", *flags).document["jobs"]]
+
+    assert ids("--tag", "vip", "--tag", "de") == ["a", "c"]
+    assert ids("--error", "moderation") == ["a"]
+    assert ids("--tag", "de", "--error", "voice") == []
+
+
+def test_jobs_show_the_columns_that_were_asked_for(
+    command: Command, fake: FakeOrchestrator
+) -> None:
+    fake.views = [batch_view(job_view("a", credits=1.5, tags=("vip", "de")))]
+    ended = command("jobs", "--columns", "id, tags,credits,attempts,batch")
+    assert ended.out.splitlines() == [
+        "ID\tTAGS\tCREDITS\tATTEMPTS\tBATCH",
+        "a\tvip, de\t1.5\t1\tspring",
+    ]
+    ended = command("jobs", "--columns", "id,colour")
+    assert (ended.code, "no column colour; there are: batch, id" in ended.err) == (2, True)
+
+
+def test_jobs_tell_rehearsals_apart(command: Command, fake: FakeOrchestrator) -> None:
+    rehearsed = job_view("a", rehearsal=True)
+    fake.views = [batch_view(job_view("a")), batch_view(rehearsed, rehearsal=True)]
+    lines = command("jobs", "spring").out.splitlines()
+    assert [line.split("\t")[:2] for line in lines] == [
+        ["BATCH", "ID"],
+        ["spring", "a"],
+        ["spring (rehearsal)", "a"],
+    ]
+    found = command("jobs", "--json", "--emulator").document["jobs"]
+    assert [job["rehearsal"] for job in found] == [True]
+
+
+def test_more_complaints_than_can_be_read_are_summed_up(
+    command: Command, fake: FakeOrchestrator
+) -> None:
+    fake.complaints = tuple(complaint(f"no such file: media/{n}.wav") for n in range(51))
+    ended = command("validate", "jobs.yaml")
+    assert ended.out.splitlines() == [f"51 like {fake.complaints[0]}"]
+    assert ended.err.splitlines() == [
+        "jobs.yaml: 51 complaints",
+        "Shown is one of each kind. All: orchestrator validate jobs.yaml --json",
+    ]
+    assert len(command("validate", "jobs.yaml", "--json").document["complaints"]) == 51
+    fake.error = ManifestError(fake.complaints)
+    ended = command("run", "jobs.yaml")
+    assert ended.err.splitlines()[0] == f"51 like {fake.complaints[0]}"
 
 
 def test_jobs_of_several_batches_name_them(command: Command, fake: FakeOrchestrator) -> None:

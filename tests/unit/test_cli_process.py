@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -19,6 +20,7 @@ import pytest
 import typer.main
 from cli_fakes import Screen
 
+from orchestrator.cli import output
 from orchestrator.cli.main import app
 from orchestrator.model import State
 
@@ -258,6 +260,29 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(20) == 0
+
+
+class Reluctant(io.RawIOBase):
+    """A stream without a buffer that takes a thousand bytes at a time."""
+
+    def __init__(self) -> None:
+        self.taken = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.taken += bytes(data[:1000])
+        return min(len(data), 1000)
+
+
+def test_an_unbuffered_stream_gets_all_of_a_long_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = Reluctant()
+    stream = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)  # type: ignore[type-var]
+    monkeypatch.setattr(sys, "stdout", stream)
+    output.out(["é" * 9_999])
+    monkeypatch.undo()
+    assert raw.taken.decode() == "é" * 9_999 + "\n"
 
 
 def test_every_command_flag_and_variable_is_in_the_docs() -> None:

@@ -277,7 +277,7 @@ def manifest(limits: Limits, budget: float | None = None) -> Manifest:
 
 def test_the_default_limits_are_well() -> None:
     assert limit_checks(manifest(Limits()), None) == [
-        ok("limits", "submits 1/s, requests 5/s, 2 tasks at once, 4 uploads, 4 downloads")
+        ok("limits", "submits 1/s, requests 5/s, auto tasks at once, 4 uploads, 4 downloads")
     ]
 
 

@@ -112,14 +112,14 @@ def test_billions_of_laughs_end_at_once(loader: Any) -> None:
     lines = ["a0: &a0 [x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 40)]
     merges = [f"m{i}: &m{i} {{<<: [*m{i - 1}, *m{i - 1}], k: *a39}}" for i in range(1, 40)]
-    begun = time.perf_counter()
+    begun = time.process_time()
 
     document, _ = _document("\n".join([*lines, "m0: &m0 {x: y}", *merges]), loader)
     assert document.top is not None
     plain_of(document.top)
 
     assert len(document.complaints) == 1
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize("bracket", ["[", "{a: ", "- "])
@@ -131,12 +131,12 @@ def test_deep_nesting_is_a_complaint_and_no_crash(bracket: str) -> None:
 
 
 def test_very_deep_nesting_takes_no_time() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
 
     document, _ = _document("a: " + "[" * 200_000)
 
     assert (document.cut, len(document.complaints)) == (True, 1)
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_what_stands_beside_too_deep_a_value_is_still_read() -> None:

@@ -113,6 +113,10 @@ def test_the_gate_after(before: SubmitGate, cause: Cause, after: SubmitGate) -> 
     assert before.after(cause, now=NOW, scale=1.0, rng=RNG) == after
 
 
+def test_a_full_cap_pauses_nothing_where_the_slots_are_found_out() -> None:
+    assert DOUBTFUL.after(Cause.CAP_FULL, now=NOW, scale=1.0, rng=RNG, auto=True) == DOUBTFUL
+
+
 def test_every_outcome_has_its_row() -> None:
     assert {row[2] for row in ROWS} == set(Cause)
 

@@ -24,12 +24,18 @@ def query(**result: Any) -> TaskView:
     return judge_query(Answer(status=200, code="200", result=result))
 
 
-PENDING = ["init", "running", "queued", "queuing", "waiting", "pending", "processing"]
+WAITING = ["init", "queued", "queuing", "waiting", "pending"]
+RUNNING = ["running", "processing"]
 
 
-@pytest.mark.parametrize("status", [*PENDING, " RUNNING\n", "Init"])
-def test_a_word_for_unfinished_is_pending(status: str) -> None:
-    assert query(status=status) == TaskView(fate=TaskFate.PENDING)
+@pytest.mark.parametrize("status", [*WAITING, "Init"])
+def test_a_word_for_waiting_is_pending_and_not_running(status: str) -> None:
+    assert query(status=status) == TaskView(fate=TaskFate.PENDING, running=False)
+
+
+@pytest.mark.parametrize("status", [*RUNNING, " RUNNING\n"])
+def test_a_word_for_rendering_is_pending_and_running(status: str) -> None:
+    assert query(status=status) == TaskView(fate=TaskFate.PENDING, running=True)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.hazard import Sample, kinds_of
 from orchestrator.core.outcome import TaskFate, TaskView
+from orchestrator.engine.flow import Flow
 from orchestrator.engine.tasks import (
     LOST_AFTER,
     NO_URL_AFTER,
@@ -27,6 +29,7 @@ from orchestrator.model import (
     JobKey,
     JobSpec,
     Limits,
+    Mode,
     Revision,
     Settings,
     State,
@@ -158,7 +161,9 @@ def test_a_lost_task_says_why_and_how_often_it_was_asked_about(
 
 def tasks(poll_interval_s: float = 5.0) -> Tasks:
     limits = Limits(poll_interval_s=poll_interval_s)
-    return Tasks(Settings(limits=limits, task_deadline_s=DEADLINE_S), random.Random(1))
+    return Tasks(
+        Settings(limits=limits, task_deadline_s=DEADLINE_S), Flow(limits, random.Random(1))
+    )
 
 
 def adopted(found: Tasks, *, at_once: bool = False, wall: float = WALL, **more: Any) -> Watch:
@@ -263,3 +268,77 @@ class TestCounts:
         found = tasks()
         found.drop(JobKey(77))
         assert found.live() == 0
+
+
+class TestSamples:
+    """What a task's end teaches about how long such tasks take."""
+
+    def seen(self, found: Tasks, *ages_s: float) -> Watch:
+        one = adopted(found)
+        found.began(JobKey(1))
+        for age in ages_s:
+            found.unfinished(one, None, NOW + age)
+        return one
+
+    def test_it_ended_between_the_last_question_and_this_answer(self) -> None:
+        found = tasks()
+        one = self.seen(found, 60.0, 90.0)
+        assert found.sample(one, NOW + 95.0) == Sample(low_s=90.0, high_s=95.0)
+
+    def test_a_notice_tells_when_it_ended(self) -> None:
+        found = tasks()
+        one = self.seen(found, 60.0)
+        found.hint(TaskId("t1"), NOW + 100.0)
+        assert found.sample(one, NOW + 101.0) == Sample(low_s=99.0, high_s=101.0)
+
+    def test_a_notice_that_came_too_soon_is_forgotten(self) -> None:
+        found = tasks()
+        one = self.seen(found)
+        found.hint(TaskId("t1"), NOW + 50.0)
+        found.unfinished(one, None, NOW + 50.1)
+        sample = found.sample(one, NOW + 80.0)
+        assert sample is not None and sample.low_s == pytest.approx(50.1)
+
+    def test_a_task_that_this_run_did_not_make_teaches_nothing(self) -> None:
+        found = tasks()
+        one = adopted(found, at_once=True)
+        found.unfinished(one, None, NOW + 60.0)
+        assert found.sample(one, NOW + 90.0) is None
+
+    def test_a_success_that_came_without_its_video_at_first_teaches_nothing(self) -> None:
+        found = tasks()
+        one = self.seen(found, 60.0)
+        told(one, F.NO_URL)
+        assert found.sample(one, NOW + 90.0) is None
+
+    def test_learned_durations_place_the_first_question(self) -> None:
+        limits = Limits(in_flight=4)
+        flow = Flow(limits, random.Random(1))
+        for n in range(40):
+            sample = Sample(low_s=99.0 + n, high_s=101.0 + n)
+            flow.taught(kinds_of(Mode.AVATAR1, None), sample, now=NOW, wall=WALL)
+        found = Tasks(Settings(limits=limits), flow)
+        adopted(found)
+        due = found.schedule.next_due()
+        assert due is not None and NOW + 40.0 < due < NOW + 100.0
+
+    def test_overdue_tasks_are_not_among_those_in_flight(self) -> None:
+        found = tasks()
+        adopted(found)
+        found.adopt(job(2, accepted_at=WALL - 9.0), now=NOW, wall=WALL, at_once=True)
+        found.became_overdue(job(overdue=True))
+        assert found.young(NOW) == [(("avatar1", "any"), 9.0)]
+        assert found.in_flight() == 1
+
+    def test_it_is_known_which_tasks_came_before_one_and_which_render(self) -> None:
+        found = tasks()
+        for number in (1, 2, 3):
+            found.adopt(
+                job(number, accepted_at=WALL - 10.0 + number), now=NOW, wall=WALL, at_once=True
+            )
+        third = found.watches[JobKey(3)]
+        found.unfinished(found.watches[JobKey(1)], True, NOW)
+        found.unfinished(third, False, NOW)
+        assert (found.accepted_before(third), found.seen_rendering()) == (2, 1)
+        found.drop(JobKey(1))
+        assert (found.accepted_before(third), found.seen_rendering()) == (1, 0)
