@@ -1,0 +1,164 @@
+"""A plan that is looked at, approved and kept to; samples; avatars that jobs saved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batch_kit import EXAMPLES, VOICE, Batch, distinct_jobs, states, vendor
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Batch:
+    folder = tmp_path / "batch"
+    folder.mkdir()
+    return Batch(folder)
+
+
+def plan(batch: Batch, *flags: str) -> dict[str, Any]:
+    ended = batch.call("plan", str(batch.manifest), "--json", *flags)
+    assert ended.returncode == 0, ended.stderr
+    return dict(json.loads(ended.stdout))
+
+
+def of_kind(document: dict[str, Any], what: str) -> list[str]:
+    return [job["id"] for job in document["jobs"] if job["what"] == what]
+
+
+def test_a_run_keeps_to_the_approved_plan_and_goes_on_under_it(
+    batch: Batch, tmp_path: Path
+) -> None:
+    batch.write(distinct_jobs(batch.folder, 6))
+    file = batch.folder / "plan.json"
+    with vendor(tmp_path / "vendor") as there:
+        batch.env = there.env
+        approved = plan(batch, "--out", str(file))
+        assert json.loads(file.read_text()) == approved
+        assert approved["credits"]["balance"] is not None
+        assert batch.run("--plan", str(file), "--limit", "2").returncode == 0
+        ended = batch.run("--plan", str(file))
+        assert ended.returncode == 0, ended.stderr
+        assert there.audit()["accepted"] == 6
+
+
+def test_a_run_that_would_pay_for_something_else_is_refused_and_named(
+    batch: Batch, tmp_path: Path
+) -> None:
+    jobs = distinct_jobs(batch.folder, 4)
+    batch.write(jobs)
+    file = batch.folder / "plan.json"
+    with vendor(tmp_path / "vendor") as there:
+        batch.env = there.env
+        plan(batch, "--out", str(file))
+        jobs[0]["audio"]["text"] = "Another text."
+        extra = {"id": "extra", "avatar": {"public": "3327"}, "audio": {"text": "More."}}
+        batch.write([*jobs, extra], retry={"renders": 2})
+        ended = batch.run("--plan", str(file))
+        assert ended.returncode == 2
+        assert ended.stderr.splitlines()[1:5] == [
+            "  retry_renders is 2; 0 was approved",
+            "  job job-000 was changed since the plan was made",
+            "  job extra (new) was not to be submitted",
+            "  the expected cost is 5 credits; 4 were approved",
+        ]
+        assert "plan --out" in ended.stderr
+        batch.env = {**there.env, "TOPVIEW_UID": "somebody-else"}
+        ended = batch.run("--plan", str(file), "--new-account")
+        assert "the account (TOPVIEW_UID, TOPVIEW_BASE_URL) is not the one" in ended.stderr
+        audit = there.audit()
+    assert (audit["accepted"], audit["credentials"]) == (0, 0)
+
+
+def test_an_approved_rehearsal_approves_nothing_real(batch: Batch, tmp_path: Path) -> None:
+    batch.write(distinct_jobs(batch.folder, 2))
+    file = batch.folder / "plan.json"
+    plan(batch, "--emulator", "--out", str(file))
+    with vendor(tmp_path / "vendor") as there:
+        batch.env = there.env
+        ended = batch.run("--plan", str(file))
+        assert ended.returncode == 2
+        assert "this is the real thing; the plan is for a rehearsal" in ended.stderr
+        assert there.audit()["accepted"] == 0
+    assert batch.run("--emulator", "--time-scale", "300", "--plan", str(file)).returncode == 0
+
+
+def test_a_sample_holds_every_kind_and_the_rest_waits(batch: Batch, tmp_path: Path) -> None:
+    jobs = distinct_jobs(batch.folder, 30)
+    for job in jobs[20:]:
+        job["mode"] = "avatar2"
+    batch.write(jobs)
+    kinds = {"job-000", "job-001", "job-020", "job-021"}
+    with vendor(tmp_path / "vendor") as there:
+        batch.env = there.env
+        planned = plan(batch, "--sample", "4")
+        assert set(of_kind(planned, "new")) == kinds
+        assert len(of_kind(planned, "unselected")) == 26
+        ended = batch.run("--sample", "4")
+        assert ended.returncode == 0, ended.stderr
+        assert {job["id"] for job in batch.status()["jobs"]} == kinds
+        assert "# makes the 26 not selected this time, too" in ended.stdout
+        assert there.audit()["accepted"] == 4
+        assert batch.run().returncode == 0
+        assert there.audit()["accepted"] == 30
+    assert states(batch.status()) == {"done": 30}
+
+
+def test_a_file_in_the_way_is_marked_in_the_plan_and_stops_the_run(
+    batch: Batch, tmp_path: Path
+) -> None:
+    batch.write(distinct_jobs(batch.folder, 3))
+    taken = batch.folder / "out" / "trial" / "job-001.mp4"
+    taken.parent.mkdir(parents=True)
+    taken.write_text("somebody's")
+    with vendor(tmp_path / "vendor") as there:
+        batch.env = there.env
+        document = plan(batch)
+        assert (document["run_stops"], of_kind(document, "conflict")) == (True, ["job-001"])
+        text = batch.call("plan", str(batch.manifest))
+        assert (text.returncode, "run would stop with exit code 2" in text.stdout) == (0, True)
+        assert batch.run().returncode == 2
+        assert there.audit()["accepted"] == 0
+        assert plan(batch, "--skip-existing")["run_stops"] is False
+
+
+def test_expected_credits_are_learned_once_jobs_were_charged(batch: Batch, tmp_path: Path) -> None:
+    jobs = distinct_jobs(batch.folder, 6)
+    batch.write(jobs)
+    with vendor(tmp_path / "vendor") as there:
+        batch.env = there.env
+        before = plan(batch, "--only", "job-00[0-2]")
+        assert before["credits"]["learned_submits"] == 0
+        assert batch.run("--only", "job-00[0-2]").returncode == 0
+        after = plan(batch)
+    assert (after["submits"], after["credits"]["learned_submits"]) == (3, 3)
+    assert after["time"]["estimate_s"] == pytest.approx(160.04)
+
+
+def test_the_avatar_that_a_job_saved_is_named_at_the_end(batch: Batch, tmp_path: Path) -> None:
+    save = {
+        "id": "keep",
+        "avatar": {"video": str(EXAMPLES / "anna.mp4")},
+        "audio": {"text": "Hello.", "voice": VOICE},
+        "save_avatar": True,
+    }
+    batch.write([save, *distinct_jobs(batch.folder, 2)])
+    with vendor(tmp_path / "vendor") as there:
+        batch.env = there.env
+        ended = batch.run()
+        assert ended.returncode == 0, ended.stderr
+        [line] = [line for line in ended.stdout.splitlines() if line.startswith("private: ")]
+        assert line.endswith("is the avatar that job keep saved")
+        listed = json.loads(batch.call("avatars", "--private", "--json").stdout)["avatars"]
+        two = [
+            {**save, "id": f"keep-{n}", "audio": {**save["audio"], "text": f"Hello {n}."}}
+            for n in "ab"
+        ]
+        batch.write([save, *two, *distinct_jobs(batch.folder, 2)])
+        again = batch.run()
+    [(summary,)] = batch.rows("SELECT summary FROM runs ORDER BY key LIMIT 1")
+    [saved] = json.loads(summary)["saved_avatars"]
+    assert saved["job"] == "keep"
+    assert saved["id"] in {avatar["id"] for avatar in listed}
+    assert again.stdout.count("is new among your avatars: of one of the jobs with save_avatar") == 2
