@@ -85,7 +85,8 @@ def next_steps(
         steps.append(f"{again} --retry-failed    # tries the failed jobs again")
     if counts.get(State.IN_DOUBT, 0) or counts.get(State.SUBMITTING, 0):
         steps.append(f"orchestrator jobs {batch} --in in_doubt{flags}    # shows the jobs in doubt")
-        steps.append(f"orchestrator why '{batch}/*'{flags}    # says what is known of each job")
+        rehearsal = " --emulator" if " --emulator" in again else ""
+        steps.append(f"orchestrator why {batch}/JOB{rehearsal}{flags}    # tells its history")
     if left_out:
         steps.append(f"{again}    # makes the {left_out} not selected this time, too")
     if Stop.AUTH in stops:
