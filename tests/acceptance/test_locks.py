@@ -151,7 +151,7 @@ def test_of_different_limits_the_lower_ones_hold(batch: Batch, tmp_path: Path) -
     wide = {"submit_rate": "20/s", "request_rate": "100/s", "in_flight": 8}
     narrow = {"submit_rate": "4/s", "request_rate": "30/s", "in_flight": 2}
     a = add(batch, "wide", text_jobs("wide", 5), **wide)
-    b = add(batch, "narrow", text_jobs("narrow", 30), **narrow)
+    b = add(batch, "narrow", text_jobs("narrow", 80), **narrow)
     with vendor(tmp_path / "vendor", render_mean_s=0.2, slots=12) as there:
         batch.env = there.env
         with running(batch, b) as second:
