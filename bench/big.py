@@ -57,6 +57,7 @@ class Start:
 
     request_s: float
     submit_s: float
+    cpu_s: float
     peak_bytes: int
 
 
@@ -100,8 +101,8 @@ def write_jobs(path: Path, jobs: int, audio: Sequence[str] = ()) -> Path:
     return path
 
 
-def plan(manifest: Path) -> tuple[float, int]:
-    """Seconds and peak memory in bytes of `orchestrator plan`."""
+def plan(manifest: Path) -> tuple[float, float, int]:
+    """Seconds, CPU seconds and peak memory in bytes of `orchestrator plan`."""
     began = time.monotonic()
     process = subprocess.Popen(
         [*ORCHESTRATOR, "plan", str(manifest)],
@@ -112,7 +113,7 @@ def plan(manifest: Path) -> tuple[float, int]:
     _, status, used = os.wait4(process.pid, 0)
     if status != 0:
         raise SystemExit(f"plan ended with {os.waitstatus_to_exitcode(status)}")
-    return time.monotonic() - began, used.ru_maxrss * 1024
+    return time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
 
 
 async def start(manifest: Path, env: Mapping[str, str], tap: Tap) -> Start:
@@ -129,7 +130,8 @@ async def start(manifest: Path, env: Mapping[str, str], tap: Tap) -> Start:
     try:
         async with asyncio.timeout(PATIENCE_S):
             await tap.submitted.wait()
-        submitted_at, peak = time.monotonic(), _peak_bytes(process.pid)
+        submitted_at = time.monotonic()
+        cpu_s, peak = _cpu_s(process.pid), _peak_bytes(process.pid)
     finally:
         process.kill()
         await process.wait()
@@ -137,8 +139,14 @@ async def start(manifest: Path, env: Mapping[str, str], tap: Tap) -> Start:
     return Start(
         request_s=tap.first_request_at - began,
         submit_s=submitted_at - began,
+        cpu_s=cpu_s,
         peak_bytes=peak,
     )
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _peak_bytes(pid: int) -> int:
@@ -173,18 +181,18 @@ def start_row(what: str, limit_s: float, start: Start) -> Row:
         what=what,
         target=f"first request <= {limit_s:g} s, <= 200 MB",
         measured=f"{start.request_s:.1f} s, {start.peak_bytes / 1e6:.0f} MB",
-        how=f"first submit after {start.submit_s:.1f} s; VmHWM of the process",
+        how=f"first submit after {start.submit_s:.1f} s and {start.cpu_s:.1f} s of CPU; VmHWM",
         met=start.request_s <= limit_s and start.peak_bytes <= 200e6,
     )
 
 
-def plan_row(what: str, seconds: float, peak_bytes: int) -> Row:
+def plan_row(what: str, seconds: float, cpu_s: float, peak_bytes: int) -> Row:
     """One plan."""
     return Row(
         what=what,
         target="<= 15 s, <= 200 MB",
         measured=f"{seconds:.1f} s, {peak_bytes / 1e6:.0f} MB",
-        how="the whole process; its VmHWM",
+        how=f"the whole process, {cpu_s:.1f} s of CPU; its VmHWM",
         met=seconds <= 15 and peak_bytes <= 200e6,
     )
 

@@ -147,7 +147,7 @@ def measure(jobs: int, rounds: int) -> list[Row]:
     best: dict[str, Found] = {}
     with scratch() as folder:
         bench = Bench(folder, jobs)
-        runs = {
+        runs: dict[str, Callable[[int], Found]] = {
             "floor": lambda n: bench.floor(n, "asyncio"),
             "floor on uvloop": lambda n: bench.floor(n, "uvloop"),
             "asyncio": lambda n: bench.ours(n, "asyncio"),

@@ -126,7 +126,7 @@ def test_a_vendor_that_is_down_for_two_minutes_costs_at_most_three_doubts(
             "poll_interval": "160ms",
         },
     )
-    outage = [{"on": ["api", "store", "cdn"], "do": "refuse", "after_s": 150, "until_s": 270}]
+    outage = [{"on": ["api", "store", "cdn"], "do": "refuse", "after_s": 300, "until_s": 420}]
     with vendor(tmp_path / "vendor", outage, time_scale=30.0, render_mean_s=15.0, slots=8) as there:
         batch.env = there.env
         last = batch.run(timeout=120)
