@@ -39,12 +39,13 @@ def pass_bytes(
 
     ``free_at`` is what the last piece left behind (None: there was none), on the clock of ``now``;
     ``per_s`` is in bytes (> 0). In any window of T seconds no more passes than ``per_s`` x T and
-    :data:`BURST_BYTES` besides (or one piece, if that is larger). A piece that comes late may
-    make up for the lost time within that burst.
+    :data:`BURST_BYTES` besides (one piece, if that is larger). A piece that comes late may make up
+    for the lost time within that burst.
     """
-    slack_s = max(0, BURST_BYTES - size_bytes) / per_s
-    start = now - slack_s if free_at is None else max(free_at, now - slack_s)
-    return max(now, start), start + size_bytes / per_s
+    full_at = now - BURST_BYTES / per_s
+    start = full_at if free_at is None else max(free_at, full_at)
+    end = start + size_bytes / per_s
+    return max(now, end), end
 
 
 class Throttle:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.core.limits import BURST_BYTES, Throttle, pass_bytes
@@ -26,6 +26,7 @@ class Clock:
 
 
 @given(RATES, PIECES)
+@example(1e3, [(0.0, 2), *[(0.0, 65_536)] * 4])
 def test_no_window_takes_more_than_its_share_and_a_burst(
     per_s: float, pieces: list[tuple[float, int]]
 ) -> None:
@@ -65,11 +66,10 @@ def test_the_first_pieces_pass_at_once_up_to_a_burst_and_the_rest_is_spaced() ->
     assert waits == pytest.approx([0.0, 0.0, 0.0, 0.0, 1.0, 2.0])
 
 
-def test_a_piece_larger_than_a_burst_passes_and_is_paid_for_afterwards() -> None:
-    clock = Clock()
-    throttle = Throttle(1e6, clock)
-    assert throttle.wait_s(2_000_000) == 0.0
-    assert throttle.wait_s(BURST_BYTES) == pytest.approx(2.0)
+def test_a_piece_larger_than_a_burst_waits_for_what_is_above_it() -> None:
+    throttle = Throttle(1e6, Clock())
+    assert throttle.wait_s(BURST_BYTES + 2_000_000) == pytest.approx(2.0)
+    assert throttle.wait_s(1_000_000) == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize(
