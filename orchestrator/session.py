@@ -131,7 +131,7 @@ class Session:
         self._manifest = prepared.manifest
         self._watcher, self._folder, self._env = watcher, folder, env
         self._clock = SystemClock()
-        self._vendor_ahead_s = 0.0
+        self._vendor_zero: float | None = None
         self._report = ""
         self._left_out = 0
         self._notes: tuple[str, ...] = ()
@@ -239,7 +239,7 @@ class Session:
             await self._clock.sleep(wait_s * scale)
             answer = await client.credit_detail()
             if answer.server_time is not None:
-                self._vendor_ahead_s = answer.server_time - self._clock.wall()
+                self._vendor_zero = answer.server_time - self._clock.monotonic()
             verdict = judge_call(answer)
             if verdict.fate is CallFate.AUTH:
                 raise CredentialsError(f"{verdict.message}; check TOPVIEW_API_KEY and TOPVIEW_UID")
@@ -358,7 +358,7 @@ class Session:
             run=run,
             run_credits=self._options.max_credits,
             overwrite=self._options.overwrite,
-            clock_offset_s=self._vendor_ahead_s,
+            vendor_zero=self._vendor_zero,
         )
 
     async def _finish(

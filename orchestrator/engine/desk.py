@@ -41,7 +41,8 @@ class Desk:
 
     ``overwrite``: a file at the output path that this batch did not make may be replaced.
     ``run``: the row of this run. ``run_credits``: what it may cost, None for no limit of its own.
-    ``clock_offset_s``: the vendor's clock minus ours, as its last answer showed it.
+    ``vendor_zero``: the vendor's Unix time when our monotonic clock stood at 0, as its last answer
+    showed it; None before the first.
     ``tariff``: what jobs cost, as far as known. ``notice_url``: the webhook's public address for
     an attempt's token; None without a webhook. ``limits`` are the ones that hold now;
     ``neighbours`` the batches of the account's other live runs.
@@ -58,7 +59,7 @@ class Desk:
     limits: Limits = field(init=False)
     flow: Flow = field(init=False)
     neighbours: frozenset[BatchKey | None] = frozenset()
-    clock_offset_s: float = 0.0
+    vendor_zero: float | None = None
     tariff: Tariff = field(default_factory=Tariff)
     notice_url: Callable[[str], str] | None = None
     api: Host = field(default_factory=lambda: Host("the API"))
@@ -144,16 +145,25 @@ class Desk:
     def note_clock(self, answer: Answer) -> None:
         """Learn how far the vendor's clock is from ours."""
         if answer.server_time is not None:
-            self.clock_offset_s = answer.server_time - self.wall()
+            self.vendor_zero = answer.server_time - self.now()
 
-    def purse(self, job: Job) -> Purse:
-        """What the submit of this job may cost."""
+    def vendor_wall(self) -> float:
+        """Unix seconds on the vendor's clock, as far as it ever told; ours until then.
+
+        Our wall clock may have been set since the last answer, so the time since then is taken
+        from the monotonic one. (That one may stand still while the machine sleeps: then this is
+        too early, which makes more of the log's tasks possible, and never hides one.)
+        """
+        return self.wall() if self.vendor_zero is None else self.vendor_zero + self.now()
+
+    def purse(self, job: Job, wall: float) -> Purse:
+        """What the submit of this job may cost, if it begins at ``wall`` on our clock."""
         return Purse(
             run=self.run,
             expected=self.tariff.expected(job.spec, job.audio_s),
             batch_limit=self.settings.budget_credits,
             run_limit=self.run_credits,
-            clock_offset_s=self.clock_offset_s,
+            clock_offset_s=self.vendor_wall() - wall,
         )
 
     async def until_open(self, host: Host) -> None:

@@ -23,7 +23,7 @@ async def read_log(desk: Desk, since: float) -> bool:
     False if any of it could not be read: then nothing may be concluded from what is missing.
     """
     began = desk.wall()
-    until = began + desk.clock_offset_s + AHEAD_S
+    until = desk.vendor_wall() + AHEAD_S
 
     async def page(number: int) -> Answer:
         await desk.until_open(desk.api)

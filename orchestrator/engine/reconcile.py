@@ -71,11 +71,11 @@ async def _count(floor: Floor) -> None:
 
 
 def _note_deadlines(mine: Sequence[Unsettled], floor: Floor) -> None:
-    """When each horizon ends: by the wall clock over restarts, never short if it went back."""
+    """When each horizon ends: by the vendor's clock, which our wall clock's jumps do not move."""
     desk, search = floor.desk, floor.search
     horizon = desk.settings.doubt_horizon_s
     for u in mine:
-        elapsed = desk.wall() - u.attempt.started_at
+        elapsed = desk.vendor_wall() - _began(u)
         left = horizon - elapsed if elapsed >= 0 else horizon
         search.deadlines.setdefault(u.attempt.key, desk.now() + left)
     still = {u.attempt.key for u in mine}

@@ -147,10 +147,10 @@ class Engine:
         desk = self._desk
         if self._draining or not self._floor.tally.submitted:
             return
-        since = desk.wall() - (desk.now() - self._floor.tally.started) - LOG_SLACK_S
+        since = desk.vendor_wall() - (desk.now() - self._floor.tally.started) - LOG_SLACK_S
         try:
             async with asyncio.timeout(LOG_PATIENCE_S):
-                await read_log(desk, since + desk.clock_offset_s)
+                await read_log(desk, since)
         except TimeoutError:
             self._floor.tell(Level.INFO, "the credit log did not answer; costs follow later")
 

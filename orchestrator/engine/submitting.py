@@ -87,14 +87,15 @@ async def _claim(job: Job, floor: Floor) -> Claim | None:
     if floor.draining or floor.gate.closed or floor.gate.probe:
         _put_back(job, floor)
         return None
+    wall = desk.wall()
     claim = await floor.shield(
         desk.store.claim(
             desk.batch.account,
             job,
             desk.slot_rule,
             desk.ports.token(),
-            desk.wall(),
-            desk.purse(job),
+            wall,
+            desk.purse(job, wall),
         )
     )
     if claim.refusal is None and claim.job is not None:
@@ -110,13 +111,14 @@ def _put_back(job: Job, floor: Floor) -> None:
 
 
 async def _not_claimed(job: Job, claim: Claim, floor: Floor) -> None:
+    desk = floor.desk
     match claim.refusal:
         case ClaimRefusal.FILES if claim.job is not None:
             floor.tally.moved(job, claim.job, EventKind.FILES_EXPIRED, floor.desk.now())
             await floor.file(claim.job)
         case ClaimRefusal.BUDGET:
             _put_back(job, floor)
-            expected = floor.desk.purse(job).expected
+            expected = desk.tariff.expected(job.spec, job.audio_s)
             floor.stop(
                 Stop.BUDGET,
                 f"the budget does not cover job {job.job_id} (expected to cost {expected:g} "

@@ -215,7 +215,7 @@ class MortalWriter(Writer):
 
         result = await super().run(mortal)
         for pair in stored:
-            self._life.passes(f"after commit {pair}")
+            await self._life.reaches(f"after commit {pair}")
         return result
 
     def _serve(self, conn: sqlite3.Connection) -> None:

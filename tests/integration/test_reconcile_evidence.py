@@ -23,6 +23,7 @@ OURS = "9001"
 MADE = fault("submit", "drop_after", nth=1, match={"avatar": OURS})
 NOT_MADE = fault("submit", "drop_before", nth=1, match={"avatar": OURS})
 LONG = {"doubt_horizon_s": 60.0}
+SLOW = {"render": "lognormal", "render_min_s": 0.3, "render_mean_s": 0.3, "render_max_s": 0.3}
 
 
 @dataclass
@@ -245,6 +246,39 @@ async def test_a_wall_clock_that_jumps_while_a_job_is_in_doubt_changes_no_decisi
 
         add(there, "told")
         await there.live(hooks={"before vendor.credit_logs": jump})
+        assert await there.states() == [State.DONE]
+        assert len(there.tasks()) == 1
+
+
+@pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])
+async def test_a_wall_clock_that_is_wrong_when_a_submit_begins_hides_no_task(
+    tmp_path: Path, jump_s: float
+) -> None:
+    async with world(tmp_path, MADE) as there:
+
+        async def jump() -> None:
+            there.clock.ahead_s = jump_s
+
+        async def back() -> None:
+            there.clock.ahead_s = 0.0
+
+        add(there, "told")
+        wrong = {"after commit pending assets_live": jump, "after commit ready submit_intent": back}
+        await there.live(hooks=wrong)
+        assert await there.states() == [State.DONE]
+        assert len(there.tasks()) == 1
+
+
+async def test_a_wall_clock_that_jumps_ahead_ends_no_horizon(tmp_path: Path) -> None:
+    """The task is charged when it succeeds, which is after the first looks at the log."""
+    async with world(tmp_path, MADE, charge="success", **SLOW) as there:
+
+        async def jump() -> None:
+            there.clock.ahead_s = 3600.0
+
+        add(there, "told")
+        there.set(doubt_horizon_s=5.0, task_deadline_s=5.0)
+        await there.live(hooks={"after commit submitting submit_unknown": jump})
         assert await there.states() == [State.DONE]
         assert len(there.tasks()) == 1
 
