@@ -1,8 +1,9 @@
 """Composition root and library facade: the command line and a Python user call the same methods.
 
-A run goes through :meth:`Orchestrator.run` from top to bottom: read the manifest, look at its
-files, open the store, take the batch's lock, draft the plan, ask the vendor for the balance,
-store the plan, recover what a killed run left, let the engine work, report.
+A run goes through :meth:`Orchestrator.run` from top to bottom: read the manifest, look whether
+another run holds the batch, look at the files, open the store, take the batch's lock, draft the
+plan, ask the vendor for the balance, store the plan, recover what a killed run left, let the
+engine work, report.
 """
 
 from __future__ import annotations
@@ -11,17 +12,15 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator import rehearsal as rehearsals
 from orchestrator.approval import mark_of, terms_of
+from orchestrator.choice import refuse_nothing_meant
 from orchestrator.config import identity, state_dir, vendor_settings
-from orchestrator.core.budget import Tariff
-from orchestrator.core.slots import START
-from orchestrator.engine.ledger import learned_tariff
 from orchestrator.engine.lock import BatchLock, is_held, lock_path, read_owner
 from orchestrator.engine.neighbours import note_of
 from orchestrator.engine.progress import Observer, Silent
@@ -29,16 +28,14 @@ from orchestrator.errors import CredentialsError, ManifestError
 from orchestrator.manifest.complaints import in_order
 from orchestrator.manifest.read import Examined, examine_manifest
 from orchestrator.model import Complaint, ContentHash, Manifest, State
+from orchestrator.occupied import refuse_if_occupied
+from orchestrator.options import RunOptions
+from orchestrator.outlook import Memory, expected_pace, memory_of
 from orchestrator.planning import Draft, Prepared, look_at_media, prepare, sort_complaints
 from orchestrator.rehearsal import Rehearsal, run_emulator
 from orchestrator.report.build import batch_view, job_view
-from orchestrator.report.views import BatchView, JobView, PlanView, RunView, pace_of
-from orchestrator.session import (
-    RunOptions,
-    Session,
-    draft_for,
-    owner_of_this_process,
-)
+from orchestrator.report.views import BatchView, JobView, PlanView, RunView
+from orchestrator.session import Session, draft_for, owner_of_this_process
 from orchestrator.store.base import AppStore, BatchRow
 from orchestrator.store.sqlite import open_store
 from orchestrator.topview import wire
@@ -47,8 +44,6 @@ from orchestrator.topview.client import TopViewClient
 __all__ = ["Orchestrator", "Rehearsal", "RunOptions", "manifest_schema", "run_emulator"]
 
 STATE_FILE = "state.db"
-RENDER_S = 160.0
-"""How long a video renders, before anything is learned (docs/vendor.md: 70 to 270 s)."""
 
 
 def manifest_schema() -> dict[str, Any]:
@@ -84,6 +79,7 @@ class Orchestrator:
 
         Raises:
             ManifestError: the manifest or its media are wrong.
+            UsageError: the options contradict each other, or ``only`` names no job.
             BatchConflict: the batch belongs to another account or file.
             StoreError: the state store cannot be used.
         """
@@ -93,9 +89,9 @@ class Orchestrator:
             prepared = await prepare(await self._read(manifest, options), store)
             batch = await self._known_batch(store, prepared.manifest, options)
             draft, live = await draft_for(store, batch, prepared.wanted, options.choice())
-            tariff = await _tariff(store, batch)
+            memory = await self._memory(store, batch, prepared.manifest, options)
         balance = None if options.rehearsal else await self._balance()
-        view = _plan_view(prepared, options, draft, live, balance, tariff)
+        view = _plan_view(prepared, options, draft, live, balance, memory)
         return replace(view, account=self._account_mark(options))
 
     async def run(
@@ -108,18 +104,22 @@ class Orchestrator:
 
         Raises:
             ManifestError: the manifest or its media are wrong; nothing was touched.
+            UsageError: the options contradict each other, or ``only`` names no job.
             BatchConflict, OutputConflict: see there; nothing was sent.
             StoreError: the state store cannot be used.
             BatchLocked: another run holds the batch.
             CredentialsError: they are missing, or the vendor refused them.
-            VendorUnavailable: the vendor does not answer; nothing was sent.
+            VendorUnavailable: the vendor does not answer, or refuses to tell the balance;
+                nothing was sent.
         """
         options = options or RunOptions()
         watcher = observer or Silent()
         options.choice()
         folder = self._folder(manifest, options.rehearsal is not None)
+        read = await self._read(manifest, options)
+        await self._refuse_if_occupied(folder, read, options)
         async with _reading(folder) as store:
-            prepared = await prepare(await self._read(manifest, options), store)
+            prepared = await prepare(read, store)
         if options.rehearsal is None:
             return await self._run(prepared, options, watcher, folder, self._env)
         async with rehearsals.embedded(folder, options.rehearsal) as env:
@@ -194,9 +194,38 @@ class Orchestrator:
         manifest = examined.manifest
         if manifest is None:
             raise ManifestError(await _all_complaints(examined))
+        refuse_nothing_meant(options.only, [job.job_id for job in manifest.jobs], manifest.batch)
         if options.rehearsal is None:
             return manifest
         return rehearsals.rehearsed(manifest, options.rehearsal)
+
+    async def _refuse_if_occupied(
+        self, folder: Path, manifest: Manifest, options: RunOptions
+    ) -> None:
+        """Say at once that another run holds the batch, even where that run is stopped and keeps
+        the store from being opened. Missing credentials are told later, after graver things."""
+        try:
+            name = _account_name(options, self._env)
+        except CredentialsError:
+            return
+        me, same = owner_of_this_process(), options.same_batch
+        await refuse_if_occupied(folder / STATE_FILE, manifest, name, me, same_batch=same)
+
+    async def _memory(
+        self,
+        store: AppStore | None,
+        batch: BatchRow | None,
+        manifest: Manifest,
+        options: RunOptions,
+    ) -> Memory:
+        """What is known of the account that the plan is for, whatever batch it was learned by."""
+        account = None if batch is None else batch.account
+        if store is not None and account is None:
+            with suppress(CredentialsError):
+                account = await store.find_account(_account_name(options, self._env))
+        if store is None or account is None:
+            return Memory()
+        return await memory_of(store, account, manifest.settings.limits)
 
     async def _known_batch(
         self, store: AppStore | None, manifest: Manifest, options: RunOptions
@@ -229,24 +258,19 @@ class Orchestrator:
             return wire.remaining_credit(await client.credit_detail())
 
 
-async def _tariff(store: AppStore | None, batch: BatchRow | None) -> Tariff:
-    if store is None or batch is None:
-        return Tariff()
-    return await learned_tariff(store, batch.account)
-
-
 def _plan_view(
     prepared: Prepared,
     options: RunOptions,
     draft: Draft,
     live: frozenset[ContentHash],
     balance: float | None,
-    tariff: Tariff,
+    memory: Memory,
 ) -> PlanView:
     manifest = prepared.manifest
     assets = draft.assets()
     missing = [facts for content, facts in assets.items() if content not in live]
-    limits = manifest.settings.limits
+    limits, tariff = manifest.settings.limits, memory.tariff
+    time_scale = options.rehearsal.time_scale if options.rehearsal else 1.0
     return PlanView(
         batch=manifest.batch,
         manifest=str(manifest.path),
@@ -260,12 +284,7 @@ def _plan_view(
         balance=balance,
         at_least_s=len(draft.submits) * limits.submit_rate.interval_s,
         credits_learned=sum(tariff.knows(w.spec) for w in draft.submits),
-        pace=pace_of(
-            len(draft.submits),
-            interval_s=limits.submit_rate.interval_s,
-            in_flight=START if limits.in_flight is None else limits.in_flight,
-            render_s=RENDER_S / (options.rehearsal.time_scale if options.rehearsal else 1),
-        ),
+        pace=expected_pace(draft.submits, limits, memory, time_scale),
         terms=terms_of(manifest.settings),
         warnings=prepared.warnings,
     )

@@ -11,9 +11,9 @@ import time
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 
+from orchestrator.choice import Choice
 from orchestrator.core.budget import Tariff
 from orchestrator.core.diff import Case, Look, Past, Ruling, changed_fields, rule_known, rule_new
 from orchestrator.core.retry import how_to_revive
@@ -41,26 +41,6 @@ HASHERS = 4
 """Files hashed and probed at once."""
 AT_ONCE = 2_000
 """Jobs judged in one go: what is remembered of so many is in memory at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """Which jobs a run may start, and what else its caller allowed.
-
-    ``picked``: of the jobs to be submitted only these; None: all.
-    """
-
-    only: tuple[str, ...] = ()
-    limit: int | None = None
-    sample: int | None = None
-    picked: frozenset[JobId] | None = None
-    retry_failed: bool = False
-    overwrite: bool = False
-    skip_existing: bool = False
-
-    def names(self, job_id: JobId) -> bool:
-        """Whether ``--only`` leaves the job in."""
-        return not self.only or any(fnmatchcase(job_id, glob) for glob in self.only)
 
 
 @dataclass(slots=True)

@@ -22,11 +22,12 @@ from orchestrator.config import state_dir
 from orchestrator.engine.lock import is_held, lock_path, read_owner
 from orchestrator.errors import UsageError
 from orchestrator.media.posters import Patience, Posters, PosterShelf
-from orchestrator.model import JobId, Revision, State
+from orchestrator.model import JobId, JobSpec, Revision, State
 from orchestrator.report.cards import Video, arrange
 from orchestrator.report.export import Format, writing
 from orchestrator.report.files import explained, may_replace, place_of_page, replacing, spare
 from orchestrator.report.results import Result, Times, result, seconds_of, times_of
+from orchestrator.saved import Saved, saved_by_job
 from orchestrator.store.base import AppStore, BatchRow, JobRow, RunRow
 from orchestrator.store.sqlite import open_store
 
@@ -40,6 +41,8 @@ POSTERS_FOLDER = "posters"
 """Inside the state folder: pictures of videos, made once. It may be deleted at any time."""
 POSTERS_SHOWN = 500
 """Videos of one page that have a picture: more would make the file too large to be handy."""
+MOST_SPECS = 10_000
+"""Batches with more jobs are shown without what was asked for."""
 AT_THE_END = Patience(fresh=200, most_s=20.0)
 """New pictures that the end of a run waits for."""
 ON_DEMAND = Patience(fresh=POSTERS_SHOWN, most_s=120.0)
@@ -91,11 +94,12 @@ class _Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Material:
-    """What the store says for a page: all jobs, those with a video's card, lengths that only
-    the history tells, and the last run."""
+    """What the store says for a page: all jobs, those with a video's card, what was asked for,
+    lengths that only the history tells, and the last run."""
 
     rows: Sequence[JobRow]
     done: Sequence[JobRow]
+    specs: Mapping[JobId, JobSpec]
     seconds: Mapping[JobId, float]
     last: RunRow | None
 
@@ -227,6 +231,7 @@ async def write_report(
             posters_in_all=POSTERS_SHOWN,
             without_poster=left_out,
             now=time.time(),
+            specs=found.specs,
         )
         return _write_page(subject, path, make_folder=target is None)
 
@@ -243,9 +248,19 @@ async def _material(store: AppStore, batch: BatchRow) -> _Material:
     return _Material(
         rows=rows,
         done=done,
+        specs=await _specs(store, batch, rows),
         seconds=await _seconds(store, batch, done[:POSTERS_SHOWN]),
         last=await store.last_run(batch.key),
     )
+
+
+async def _specs(store: AppStore, batch: BatchRow, rows: Sequence[JobRow]) -> dict[JobId, JobSpec]:
+    """What was asked for, by job. Nothing for a batch so large that most of its jobs have no card:
+    its specs are not worth their memory."""
+    if len(rows) > MOST_SPECS:
+        return {}
+    found = await store.find_jobs(f"{batch.name}/*")
+    return {job.job_id: job.spec for known, job in found if known.key == batch.key}
 
 
 def default_target(batch: BatchRow, rows: Sequence[JobRow], *, rehearsal: bool) -> Path:
@@ -317,22 +332,33 @@ async def _exported(
     store, batch = found.store, found.batch
     rows = await store.job_rows(batch.key, states=selection.states, pattern=selection.pattern)
     revisions = {known.job_id: known.revision for known in (await store.known(batch.key)).values()}
+    saved = await saved_by_job(store, batch)
     written = writing(format, batch.name, rehearsal=found.rehearsal)
     if written.head:
         yield list(written.head)
     for start in range(0, len(rows), _PAGE):
         page = rows[start : start + _PAGE]
         times = await _histories(store, batch, page)
-        yield list(written.page(_results(page, times, revisions)))
+        yield list(written.page(_results(page, times, revisions, saved)))
     if written.foot:
         yield list(written.foot)
 
 
 def _results(
-    rows: Iterable[JobRow], times: Iterable[Times], revisions: Mapping[JobId, Revision]
+    rows: Iterable[JobRow],
+    times: Iterable[Times],
+    revisions: Mapping[JobId, Revision],
+    saved: Mapping[JobId, Saved],
 ) -> list[Result]:
-    pairs = zip(rows, times, strict=True)
-    return [result(row, when, revisions.get(row.job_id)) for row, when in pairs]
+    return [
+        result(
+            row,
+            when,
+            revisions.get(row.job_id),
+            saved[row.job_id].id if row.job_id in saved else None,
+        )
+        for row, when in zip(rows, times, strict=True)
+    ]
 
 
 async def _newest(store: AppStore, rows: Sequence[BatchRow]) -> BatchRow:

@@ -7,12 +7,12 @@ so an avatar is given to a job only where there is just one of each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from orchestrator.model import Answer, JobId, State
-from orchestrator.store.base import AppStore, BatchRow
+from orchestrator.store.base import AppStore, BatchRow, EngineStore
 from orchestrator.topview.catalog import Avatar, avatar, walk
 
 
@@ -43,12 +43,21 @@ class Saved:
 
 
 class SavedAvatars:
-    """The look before a run and the look after it. Without jobs that save one, nothing is asked."""
+    """The look before a run and the look after it. Without jobs that save one, nothing is asked.
+
+    ``turn``: returns when one call may be sent, so that these keep to the request rate, too.
+    """
 
     def __init__(
-        self, store: AppStore, batch: BatchRow, vendor: Lister, jobs: frozenset[JobId]
+        self,
+        store: AppStore,
+        batch: BatchRow,
+        vendor: Lister,
+        jobs: frozenset[JobId],
+        turn: Callable[[], Awaitable[None]],
     ) -> None:
         self._store, self._batch, self._vendor, self._jobs = store, batch, vendor, jobs
+        self._turn = turn
         self._before: frozenset[str] | None = None
         self._done: frozenset[JobId] = frozenset()
 
@@ -78,10 +87,38 @@ class SavedAvatars:
         """The account's own avatars; None if the vendor does not say."""
 
         async def ask(number: int) -> Answer:
+            await self._turn()
             return await self._vendor.avatars({"isCustom": "true"}, number)
 
         found = await walk(ask, lambda item: avatar(item, private=True), lambda a: a.id)
         return None if found.failed is not None else found.items
+
+
+def _fact(batch: BatchRow) -> str:
+    """The account's fact that holds the avatars of one batch's jobs."""
+    return f"saved_avatars:{batch.key}"
+
+
+async def remember(store: EngineStore, batch: BatchRow, found: Sequence[Saved]) -> None:
+    """Keep the avatars whose job is known, beside those of earlier runs of the batch."""
+    new = {avatar.job: avatar for avatar in found if avatar.job is not None}
+    if not new:
+        return
+    known = {**await saved_by_job(store, batch), **new}
+    kept = {job: {"id": avatar.id, "name": avatar.name} for job, avatar in known.items()}
+    await store.set_fact(batch.account, _fact(batch), kept)
+
+
+async def saved_by_job(store: EngineStore, batch: BatchRow) -> dict[JobId, Saved]:
+    """The avatars that the batch's jobs have saved in all its runs, as far as it is known whose
+    they are; of a job that saved several, the last."""
+    kept = await store.fact(batch.account, _fact(batch))
+    if not isinstance(kept, Mapping):
+        return {}
+    return {
+        JobId(job): Saved(id=str(avatar["id"]), name=str(avatar["name"]), job=JobId(job))
+        for job, avatar in kept.items()
+    }
 
 
 def notes_of(found: tuple[Saved, ...], made: tuple[JobId, ...]) -> tuple[str, ...]:

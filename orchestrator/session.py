@@ -11,14 +11,15 @@ import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from orchestrator.approval import Approved, Bill, refuse_beyond, terms_of
-from orchestrator.config import Secret, identity, vendor_settings
+from orchestrator.account import Line, Standing, ask_standing, tell_balance
+from orchestrator.approval import Bill, refuse_beyond, terms_of
+from orchestrator.choice import Choice
+from orchestrator.config import identity, vendor_settings
 from orchestrator.core.limits import Throttle
-from orchestrator.core.outcome import CallFate, judge_call
+from orchestrator.core.outage import Stop
 from orchestrator.core.verdict import exit_code
 from orchestrator.engine.clock import SystemClock, boot_id
 from orchestrator.engine.desk import Desk
@@ -29,92 +30,29 @@ from orchestrator.engine.pace import Pacer
 from orchestrator.engine.ports import Ports, Vendor
 from orchestrator.engine.progress import Level, Notice, Observer
 from orchestrator.engine.runner import Engine, Outcome
-from orchestrator.errors import (
-    BatchConflict,
-    BatchLocked,
-    CredentialsError,
-    OrchestratorError,
-    OutputConflict,
-    UsageError,
-    VendorUnavailable,
-)
+from orchestrator.errors import BatchConflict, BatchLocked, OrchestratorError, OutputConflict
+from orchestrator.hearing import Address, hearing
 from orchestrator.manifest.complaints import shown
 from orchestrator.media.download import Downloader
 from orchestrator.model import ContentHash, JobId, RunKey, State
-from orchestrator.planning import Choice, Draft, Prepared, draft_plan, sampled
-from orchestrator.rehearsal import Rehearsal
+from orchestrator.options import RunOptions
+from orchestrator.planning import Draft, Prepared, draft_plan, sampled
 from orchestrator.report.build import batch_view
 from orchestrator.report.headline import headline, next_steps
 from orchestrator.report.views import RunView
-from orchestrator.saved import Saved, SavedAvatars, notes_of
+from orchestrator.saved import Saved, SavedAvatars, notes_of, remember
 from orchestrator.store.base import AppStore, BatchRow, Owner
-from orchestrator.topview import wire
 from orchestrator.topview.client import TopViewClient
 from orchestrator.wishes import Wishes
 
-FIRST_WAITS_S = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0)
-"""The first question to the vendor is repeated after so many seconds (scaled)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What a caller may ask of one run or plan.
-
-    ``only``: GLOBs on job ids, any may match; empty means all. ``limit`` (>= 1): make at most
-    so many jobs; None means no limit. ``sample`` (>= 1): make so many, chosen over the kinds.
-    ``approved``: pay for nothing that this plan does not hold. ``retry_failed``: try failed jobs
-    again. ``overwrite`` and ``skip_existing``: what to do with output files of jobs that the
-    store does not know.
-    ``new_account``: the batch is known under another account, and that is right.
-    ``same_batch``: it is known from another manifest file, and that is right. ``max_credits``
-    (>= 0): what this run may cost; None means no limit of its own. ``webhook_url`` and
-    ``webhook_listen`` replace the manifest's.
-    """
-
-    rehearsal: Rehearsal | None = None
-    only: tuple[str, ...] = ()
-    limit: int | None = None
-    sample: int | None = None
-    approved: Approved | None = None
-    retry_failed: bool = False
-    overwrite: bool = False
-    skip_existing: bool = False
-    new_account: bool = False
-    same_batch: bool = False
-    max_credits: float | None = None
-    webhook_url: str | None = None
-    webhook_listen: str | None = None
-
-    def choice(self) -> Choice:
-        """The part that planning needs.
-
-        Raises:
-            UsageError: the options contradict each other.
-        """
-        if self.limit is not None and self.limit < 1:
-            raise UsageError("--limit must be at least 1")
-        if self.sample is not None and self.sample < 1:
-            raise UsageError("--sample must be at least 1")
-        if self.sample is not None and self.limit is not None:
-            raise UsageError("--sample and --limit both choose how many; give one")
-        if self.overwrite and self.skip_existing:
-            raise UsageError("--overwrite and --skip-existing contradict each other; give one")
-        if self.max_credits is not None and self.max_credits < 0:
-            raise UsageError("--max-credits must not be below 0")
-        if (self.webhook_url is None) != (self.webhook_listen is None):
-            raise UsageError("--webhook-url and --webhook-listen go together; give both or none")
-        return Choice(
-            only=self.only,
-            limit=self.limit,
-            sample=self.sample,
-            retry_failed=self.retry_failed,
-            overwrite=self.overwrite,
-            skip_existing=self.skip_existing,
-        )
+__all__ = ["RunOptions", "Session", "draft_for", "owner_of_this_process"]
 
 
 class Session:
     """One run, between the opening of the store and its closing."""
+
+    _pacer: Pacer
+    """Made by :meth:`work`, which knows the batch: every call of this run takes its turn there."""
 
     def __init__(
         self,
@@ -131,7 +69,7 @@ class Session:
         self._manifest = prepared.manifest
         self._watcher, self._folder, self._env = watcher, folder, env
         self._clock = SystemClock()
-        self._vendor_zero: float | None = None
+        self._standing = Standing()
         self._report = ""
         self._left_out = 0
         self._notes: tuple[str, ...] = ()
@@ -176,24 +114,44 @@ class Session:
         async with (
             TopViewClient(settings, throttle=up) as client,
             Downloader(throttle=down) as downloader,
+            self._pacing(batch) as self._pacer,
         ):
             await self._check_account(client)
             await self._apply(batch, draft)
             await self._recover_neighbours(batch)
-            avatars = SavedAvatars(self._store, batch, client, wanted.savers())
+            savers = wanted.savers()
             del draft
             wanted.clear()
             run = await self._store.begin_run(batch.key, owner)
             desk = self._desk(batch, run, client, downloader)
             engine = Engine(desk, self._watcher)
+            await self._heed_standing(batch, engine)
+            avatars = SavedAvatars(self._store, batch, client, savers, self._pacer.turn)
             await avatars.look()
-            async with self._listening(engine, client, desk):
+            async with hearing(engine, client, desk, self._address(), self.tell):
                 outcome = await engine.run()
             saved, made = await avatars.found()
             self._notes = notes_of(saved, made)
+            await remember(self._store, batch, saved)
             await self._finish(run, batch, outcome, saved)
             self._report = await self._gallery(batch)
             return outcome
+
+    @asynccontextmanager
+    async def _pacing(self, batch: BatchRow) -> AsyncIterator[Pacer]:
+        limits = self._manifest.settings.limits
+        pacer = Pacer(
+            self._store,
+            batch.account,
+            self._clock,
+            submit=limits.submit_rate,
+            request=limits.request_rate,
+            boot_id=boot_id(),
+        )
+        try:
+            yield pacer
+        finally:
+            await pacer.close()
 
     def _throttle(self, bytes_per_s: float | None) -> Throttle | None:
         return None if bytes_per_s is None else Throttle(bytes_per_s, self._clock.monotonic)
@@ -234,33 +192,17 @@ class Session:
     async def _check_account(self, client: Vendor) -> None:
         """Credentials and balance, with one cheap call, before anything else is sent."""
         scale = self._manifest.settings.limits.scale
-        patience_s, why = sum(FIRST_WAITS_S) * scale, ""
-        for wait_s in FIRST_WAITS_S:
-            await self._clock.sleep(wait_s * scale)
-            answer = await client.credit_detail()
-            if answer.server_time is not None:
-                self._vendor_zero = answer.server_time - self._clock.monotonic()
-            verdict = judge_call(answer)
-            if verdict.fate is CallFate.AUTH:
-                raise CredentialsError(f"{verdict.message}; check TOPVIEW_API_KEY and TOPVIEW_UID")
-            if verdict.fate is CallFate.OK:
-                self._tell_balance(wire.remaining_credit(answer))
-                return
-            if not why:
-                self.tell(Level.PROBLEM, _no_answer(verdict.message, patience_s))
-            why = verdict.message
-            if verdict.fate is CallFate.PERMANENT:
-                break
-        raise VendorUnavailable(
-            f"the vendor does not answer ({why}); nothing was sent. "
-            "Check TOPVIEW_BASE_URL and the network, then run again"
-        )
+        line = Line(clock=self._clock, turn=self._pacer.turn, scale=scale)
+        self._standing = await ask_standing(client, line, self.tell)
+        tell_balance(self._standing, self.tell)
 
-    def _tell_balance(self, balance: float | None) -> None:
-        if balance is not None:
-            self.tell(Level.INFO, f"balance: {balance:g} credits")
-        if balance is not None and balance <= 0:
-            self.tell(Level.PROBLEM, "the balance is used up: submits will be refused")
+    async def _heed_standing(self, batch: BatchRow, engine: Engine) -> None:
+        """Without credit nothing new begins; what is under way is finished, as after a refused
+        submit. A batch with nothing to submit does not care."""
+        refusal = self._standing.no_credit
+        counts = await self._store.startable(batch.key) if refusal else {}
+        if counts.keys() & {State.PENDING, State.READY}:
+            engine.stop(Stop.CREDIT, f"{refusal}: nothing is submitted")
 
     async def _apply(self, batch: BatchRow, draft: Draft) -> None:
         for source, target in draft.copies:
@@ -288,49 +230,15 @@ class Session:
             except BatchLocked:
                 continue
 
-    @asynccontextmanager
-    async def _listening(
-        self, engine: Engine, client: TopViewClient, desk: Desk
-    ) -> AsyncIterator[None]:
-        """The webhook receiver, if the batch has one. Without it, or without notices, polling
-        finds everything; it only takes longer.
-
-        Raises:
-            UsageError: it cannot listen there.
-        """
+    def _address(self) -> Address | None:
+        """Where the vendor may reach this run; None if the batch has no webhook."""
         url = self._options.webhook_url or self._manifest.settings.webhook_url
         listen = self._options.webhook_listen or self._manifest.settings.webhook_listen
         if url is None or listen is None:
-            yield
-            return
-        from orchestrator.web.receiver import HeardNotice, Receiver, notice_path, notice_url
-
-        async def heard(notice: HeardNotice) -> bool:
-            return await engine.hear(notice.token, notice.task_id)
-
-        uid = vendor_settings(self._env).uid
-        receiver = Receiver(listen, notice_path(url), Secret(str(uid)), heard)
-        await receiver.start()
-        try:
-            if await self._address_taken(client, notice_url(url, "check")):
-                desk.notice_url = partial(notice_url, url)
-            yield
-        finally:
-            await receiver.stop()
-
-    async def _address_taken(self, client: TopViewClient, url: str) -> bool:
-        """Whether the vendor takes the webhook's address; asked once."""
-        answer = await client.notice_check(url)
-        refused = answer.result is False or str(answer.result).lower() == "fail"
-        taken = answer.ok and not refused
-        if not taken:
-            why = answer.message or answer.detail or "no reason given"
-            message = f"the vendor does not take the webhook's address ({why}): polling instead"
-            self.tell(Level.PROBLEM, message)
-        return taken
+            return None
+        return Address(url=url, listen=listen, uid=str(vendor_settings(self._env).uid))
 
     def _desk(self, batch: BatchRow, run: RunKey, client: Vendor, downloader: Downloader) -> Desk:
-        limits = self._manifest.settings.limits
         own = lock_path(self._folder, batch)
         ports = Ports(
             clock=self._clock,
@@ -341,24 +249,16 @@ class Session:
             boot_id=boot_id(),
             neighbours=partial(asyncio.to_thread, live_limits, own.parent, batch.account, own),
         )
-        pacer = Pacer(
-            self._store,
-            batch.account,
-            self._clock,
-            submit=limits.submit_rate,
-            request=limits.request_rate,
-            boot_id=ports.boot_id,
-        )
         return Desk(
             batch=batch,
             settings=self._manifest.settings,
             store=self._store,
             ports=ports,
-            pacer=pacer,
+            pacer=self._pacer,
             run=run,
             run_credits=self._options.max_credits,
             overwrite=self._options.overwrite,
-            vendor_zero=self._vendor_zero,
+            vendor_zero=self._standing.vendor_zero,
         )
 
     async def _finish(
@@ -424,6 +324,7 @@ class Session:
                 flags=self._flags,
                 stops=outcome.stops,
                 left_out=self._left_out,
+                given_up=view.given_up,
             ),
             outputs=_common_folder([Path(row.output) for row in rows]),
             report=self._report,
@@ -471,7 +372,3 @@ def _copy(source: Path, target: Path) -> None:
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(target)
-
-
-def _no_answer(why: str, patience_s: float) -> str:
-    return f"the vendor does not answer: {why}; trying again for {patience_s:.0f} s"

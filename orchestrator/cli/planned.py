@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from orchestrator.cli import words
-from orchestrator.report.views import PlanLine, PlanView, Why
+from orchestrator.report.views import Pace, PlanLine, PlanView, Why
 
 SHOWN = 5
 """Jobs of a group that are named without ``--all``."""
@@ -131,12 +131,17 @@ def _time(view: PlanView) -> str:
     pace = view.pace
     if pace.time_s is None:
         return least
-    source = "learned" if pace.learned else "assumed"
-    how = f"{source} {words.duration(pace.render_s)} a video, {pace.in_flight} at once"
+    how = f"{_source(pace)} {words.duration(pace.render_s)} a video, {pace.in_flight} at once"
     about = (
         words.roughly(pace.time_s) if pace.time_s < 60 else f"about {words.roughly(pace.time_s)}"
     )
     return f"{about} (estimate: {how}); {least}"
+
+
+def _source(pace: Pace) -> str:
+    if not pace.learned:
+        return "assumed"
+    return f"learned from {words.count(pace.videos, 'video')}:" if pace.videos else "learned"
 
 
 def _balance(view: PlanView) -> str:

@@ -19,13 +19,59 @@ What stays open is named for the operator.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from orchestrator.model import AttemptKey, FileId, OnDoubt, Revision, TaskId
+from orchestrator.model import Attempt, AttemptKey, FileId, OnDoubt, Revision, TaskId
 
 SLACK_S = 900.0
 """A task may be logged so much earlier than its attempt began: clocks differ."""
+
+
+class Unanswered(Protocol):
+    """An attempt of unknown fate, as the store keeps it.
+
+    ``job`` is None where nobody waits for it any more: it is a possible owner of a task all the
+    same. ``clock_offset_s``: the vendor's clock minus ours when it began.
+    """
+
+    @property
+    def attempt(self) -> Attempt:
+        """What was sent, and when."""
+
+    @property
+    def job(self) -> object | None:
+        """Who waits for it."""
+
+    @property
+    def clock_offset_s(self) -> float:
+        """Seconds."""
+
+
+class Charged(Protocol):
+    """A line of the credit log about a task without an owner."""
+
+    @property
+    def task_id(self) -> TaskId:
+        """Which task."""
+
+    @property
+    def charged_at(self) -> float:
+        """Unix seconds on the vendor's clock."""
+
+
+class Shown(Charged, Protocol):
+    """Such a task of which a query has told something."""
+
+    @property
+    def video_file_id(self) -> FileId | None:
+        """None where the query shows none."""
+
+    @property
+    def audio_file_id(self) -> FileId | None:
+        """None where the query shows none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +104,10 @@ class Unclaimed:
     blank: bool = False
 
 
+REST_OF_LOG = Unclaimed(task_id=TaskId("(not read)"), logged_at=math.inf, blank=True)
+"""What a log that was not read to its end may hold besides what was seen of it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """A task that surely belongs to an attempt, and why."""
@@ -77,6 +127,69 @@ class Findings:
 
     settled: tuple[Settlement, ...] = ()
     open: dict[AttemptKey, tuple[TaskId, ...]]
+
+
+def began(attempt: Unanswered) -> float:
+    """When the attempt began, on the vendor's clock."""
+    return attempt.attempt.started_at + attempt.clock_offset_s
+
+
+def log_since(attempts: Iterable[Unanswered]) -> float:
+    """From when on (vendor's clock) the credit log may name tasks of these attempts (>= 1)."""
+    return min(map(began, attempts)) - SLACK_S
+
+
+def weigh(
+    every: Sequence[Unanswered],
+    seen: Iterable[Shown],
+    unseen: Iterable[Charged],
+    *,
+    whole_log: bool,
+) -> Findings:
+    """What the stored evidence comes to: the one judgement of a run and of ``why``.
+
+    ``every``: the account's unsettled attempts, oldest first; those that a job waits for are
+    served before the others. ``seen``: tasks without an owner that a query has described,
+    ``unseen``: those of which nothing is known, so that they could be anybody's. ``whole_log``:
+    no line of the credit log is missing.
+    """
+    waiting_first = sorted(every, key=lambda attempt: attempt.job is None)
+    rest = [] if whole_log else [REST_OF_LOG]
+    found = settle(
+        list(map(doubt_of, waiting_first)), [*map(task_of, seen), *map(blank_of, unseen), *rest]
+    )
+    named = {
+        attempt: tuple(task for task in tasks if task != REST_OF_LOG.task_id)
+        for attempt, tasks in found.open.items()
+    }
+    return Findings(settled=found.settled, open=named)
+
+
+def doubt_of(attempt: Unanswered) -> Doubt:
+    """An attempt as evidence is compared with it."""
+    sent = attempt.attempt
+    return Doubt(
+        attempt=sent.key,
+        revision=sent.revision,
+        started_at=began(attempt),
+        video=sent.video_file_id,
+        audio=sent.audio_file_id,
+    )
+
+
+def task_of(task: Shown) -> Unclaimed:
+    """A task as a query described it."""
+    return Unclaimed(
+        task_id=task.task_id,
+        logged_at=task.charged_at,
+        video=task.video_file_id,
+        audio=task.audio_file_id,
+    )
+
+
+def blank_of(task: Charged) -> Unclaimed:
+    """A task of which nothing is known could be anybody's."""
+    return Unclaimed(task_id=task.task_id, logged_at=task.charged_at, blank=True)
 
 
 def could_be(doubt: Doubt, task: Unclaimed) -> bool:

@@ -179,7 +179,7 @@ def _known(job: Job, facts: Facts, scene: Scene) -> list[str]:
     if job.task_id is not None:
         accepted = _accepted(job, scene)
         lines.append(f"Its task at the vendor is {job.task_id}{accepted}.")
-    lines.append(f"Its video {_place(job, facts)} {job.spec.output}.")
+    lines.extend(_place(job, facts))
     lines.append(_cost(job))
     if job.revised:
         lines.append(
@@ -192,10 +192,22 @@ def _known(job: Job, facts: Facts, scene: Scene) -> list[str]:
     return lines
 
 
-def _place(job: Job, facts: Facts) -> str:
-    if job.state is not State.DONE:
-        return "will be at"
-    return "is at" if facts.file_there else "was at"
+def _place(job: Job, facts: Facts) -> list[str]:
+    """Where the video is, was or will be; nothing where none is to come."""
+    output = job.spec.output
+    match job.state:
+        case State.DONE:
+            return [f"Its video {'is' if facts.file_there else 'was'} at {output}."]
+        case State.SUBMITTING | State.SUBMITTED | State.RENDERED:
+            return [f"Its video will be at {output}."]
+        case State.PENDING | State.READY:
+            return [] if job.orphan else [f"Its video will be at {output}."]
+        case State.IN_DOUBT:
+            return [f"If a video comes of it, it will be at {output}."]
+        case State.FAILED | State.CANCELLED:
+            return []
+        case _:
+            assert_never(job.state)
 
 
 _HAS_REASON = frozenset({State.FAILED, State.IN_DOUBT, State.CANCELLED})

@@ -7,17 +7,10 @@ not certain is told to the operator. After ``doubt_horizon`` the user's ``on_dou
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from orchestrator.core.outcome import TaskFate, TaskView, judge_query
-from orchestrator.core.reconcile import (
-    SLACK_S,
-    Doubt,
-    Unclaimed,
-    may_resubmit,
-    settle,
-)
+from orchestrator.core.reconcile import began, log_since, may_resubmit, weigh
 from orchestrator.engine.floor import Floor
 from orchestrator.engine.ledger import read_log
 from orchestrator.engine.progress import Level
@@ -31,8 +24,6 @@ NOT_OURS_AFTER = 3
 UNREAD_LOOKS = 3
 """Once the horizon has ended, so many looks in a row that could not read the log are enough."""
 NOT_OURS = FileId("(not known to the query)")
-REST_OF_LOG = Unclaimed(task_id=TaskId("(not read)"), logged_at=math.inf, blank=True)
-"""What a log that could not be read to its end may hold besides what was seen of it."""
 SILENT_LOOKS = 3
 """A charged task of which so many looks learned nothing is waited for no longer in this run."""
 
@@ -75,7 +66,7 @@ def _note_deadlines(mine: Sequence[Unsettled], floor: Floor) -> None:
     desk, search = floor.desk, floor.search
     horizon = desk.settings.doubt_horizon_s
     for u in mine:
-        elapsed = desk.vendor_wall() - _began(u)
+        elapsed = desk.vendor_wall() - began(u)
         left = horizon - elapsed if elapsed >= 0 else horizon
         search.deadlines.setdefault(u.attempt.key, desk.now() + left)
     still = {u.attempt.key for u in mine}
@@ -111,25 +102,23 @@ async def _by_log(mine: Sequence[Unsettled], overdue: set[AttemptKey], floor: Fl
     """Read the credit log, look at its unclaimed tasks, settle what is certain.
 
     The attempts are read after the log: whoever submitted before it was read is among them, or
-    owns its task by then. Of those alike, the ones whose job waits are served first.
+    owns its task by then.
     """
     desk, account = floor.desk, floor.desk.batch.account
-    since = min(_began(u) for u in mine) - SLACK_S
-    began = desk.now()
+    since = log_since(mine)
+    asked_at = desk.now()
     read = await read_log(desk, since)
     floor.search.unread = 0 if read else floor.search.unread + 1
     unseen = await _examine(await desk.store.unclaimed(account, since), floor)
     known = await desk.store.strangers(account, since)
-    every = sorted(await desk.store.unsettled(account), key=lambda u: u.job is None)
-    tasks = [*map(_task, known), *map(_blank, unseen), *([] if read else [REST_OF_LOG])]
-    findings = settle([_doubt(u) for u in every], tasks)
+    findings = weigh(await desk.store.unsettled(account), known, unseen, whole_log=read)
     certain = {s.attempt: s for s in findings.settled}
     for u in mine:
         settlement = certain.get(u.attempt.key)
         if settlement is not None:
             await _adopt(u, settlement.task_id, settlement.evidence, floor)
         elif u.attempt.key in overdue and read and u.attempt.key in findings.open:
-            await _horizon_over(u, findings.open[u.attempt.key], began, floor)
+            await _horizon_over(u, findings.open[u.attempt.key], asked_at, floor)
         elif u.attempt.key in overdue and floor.search.unread >= UNREAD_LOOKS:
             _hold_unread(u, floor)
 
@@ -244,32 +233,3 @@ def _tell_held(job: Job, key: AttemptKey, candidates: Sequence[TaskId], floor: F
     else:
         what = "no trace of a task was found"
     floor.tell(Level.PROBLEM, f"still in doubt: {what}. Settle it with: orchestrator resolve", job)
-
-
-def _began(u: Unsettled) -> float:
-    """When the attempt began, on the vendor's clock."""
-    return u.attempt.started_at + u.clock_offset_s
-
-
-def _doubt(u: Unsettled) -> Doubt:
-    return Doubt(
-        attempt=u.attempt.key,
-        revision=u.attempt.revision,
-        started_at=_began(u),
-        video=u.attempt.video_file_id,
-        audio=u.attempt.audio_file_id,
-    )
-
-
-def _task(stranger: Stranger) -> Unclaimed:
-    return Unclaimed(
-        task_id=stranger.task_id,
-        logged_at=stranger.charged_at,
-        video=stranger.video_file_id,
-        audio=stranger.audio_file_id,
-    )
-
-
-def _blank(charge: Charge) -> Unclaimed:
-    """A task of which nothing is known could be anybody's."""
-    return Unclaimed(task_id=charge.task_id, logged_at=charge.charged_at, blank=True)

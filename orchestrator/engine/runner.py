@@ -57,7 +57,7 @@ class Engine:
 
     def __init__(self, desk: Desk, observer: Observer) -> None:
         self._desk = desk
-        self._floor = Floor(desk, observer, self._stop, self.wake)
+        self._floor = Floor(desk, observer, self.stop, self.wake)
         self._event = asyncio.Event()
         self._hands: set[asyncio.Task[None]] = set()
         self._stops: list[Stop] = []
@@ -301,8 +301,8 @@ class Engine:
     def _out_of_time(self) -> bool:
         return self._drain_until is not None and self._desk.now() >= self._drain_until
 
-    def _stop(self, stop: Stop, message: str) -> None:
-        """A stage found a reason to end the run. AUTH ends at once, the others in good order."""
+    def stop(self, stop: Stop, message: str) -> None:
+        """There is a reason to end the run. AUTH ends at once, the others in good order."""
         if stop not in self._stops:
             self._stops.append(stop)
             self._floor.tell(Level.STOP, message)

@@ -16,7 +16,7 @@ from orchestrator.model import Job, Settings, State
 from orchestrator.operate.find import Found
 from orchestrator.operate.places import Place, typed
 from orchestrator.operate.views import WhyView
-from orchestrator.store.base import AppStore, BatchRow, Charge, StoredEvent, Stranger, Unsettled
+from orchestrator.store.base import AppStore, BatchRow, StoredEvent, Stranger, Unsettled
 
 
 async def explain(
@@ -80,59 +80,30 @@ async def looked(store: AppStore, batch: BatchRow, job: Job) -> Looked:
     """The evidence about a job in doubt, judged as a run judges it; nobody is asked."""
     if job.state is not State.IN_DOUBT or job.attempt is None:
         return Looked()
+    read_at = await store.log_read_at(batch.account)
     every = await store.unsettled(batch.account)
-    mine = next((u for u in every if u.attempt.key == job.attempt), None)
+    own = [u for u in every if u.job is not None and u.batch == batch.key]
+    mine = next((u for u in own if u.attempt.key == job.attempt), None)
     if mine is None:
-        return Looked(log_read_at=await store.log_read_at(batch.account))
-    since = min(map(_began, every)) - reconcile.SLACK_S
+        return Looked(log_read_at=read_at)
+    since = reconcile.log_since(own)
     seen = await store.strangers(batch.account, since)
     unseen = await store.unclaimed(batch.account, since)
-    found = reconcile.settle([*map(_doubt, every)], [*map(_task, seen), *map(_blank, unseen)])
-    certain = None if unseen else _settled(found, mine)
+    whole = read_at is not None and read_at >= mine.attempt.started_at
+    found = reconcile.weigh(every, seen, unseen, whole_log=whole)
+    certain = next((s for s in found.settled if s.attempt == mine.attempt.key), None)
     candidates = found.open.get(mine.attempt.key, ())
-    tasks = [t for t in map(_task, seen) if t.task_id in candidates]
-    rivals = [
-        u
-        for u in every
-        if u is not mine and any(reconcile.could_be(_doubt(u), task) for task in tasks)
-    ]
     return Looked(
-        log_read_at=await store.log_read_at(batch.account),
+        log_read_at=read_at,
         notice=mine.notice,
         certain=certain.task_id if certain else None,
         candidates=candidates,
-        rivals=len(rivals),
+        rivals=_rivals(mine, every, [s for s in seen if s.task_id in candidates]),
     )
 
 
-def _settled(found: reconcile.Findings, mine: Unsettled) -> reconcile.Settlement | None:
-    return next((s for s in found.settled if s.attempt == mine.attempt.key), None)
-
-
-def _began(u: Unsettled) -> float:
-    """When the attempt began, on the vendor's clock."""
-    return u.attempt.started_at + u.clock_offset_s
-
-
-def _doubt(u: Unsettled) -> reconcile.Doubt:
-    return reconcile.Doubt(
-        attempt=u.attempt.key,
-        revision=u.attempt.revision,
-        started_at=_began(u),
-        video=u.attempt.video_file_id,
-        audio=u.attempt.audio_file_id,
-    )
-
-
-def _task(stranger: Stranger) -> reconcile.Unclaimed:
-    return reconcile.Unclaimed(
-        task_id=stranger.task_id,
-        logged_at=stranger.charged_at,
-        video=stranger.video_file_id,
-        audio=stranger.audio_file_id,
-    )
-
-
-def _blank(charge: Charge) -> reconcile.Unclaimed:
-    """A task of which nothing is known yet could be anybody's."""
-    return reconcile.Unclaimed(task_id=charge.task_id, logged_at=charge.charged_at)
+def _rivals(mine: Unsettled, every: Sequence[Unsettled], tasks: Sequence[Stranger]) -> int:
+    """How many other submits in doubt could have made one of these tasks."""
+    described = list(map(reconcile.task_of, tasks))
+    others = [reconcile.doubt_of(u) for u in every if u is not mine]
+    return sum(any(reconcile.could_be(other, task) for task in described) for other in others)

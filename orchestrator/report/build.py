@@ -12,6 +12,9 @@ from orchestrator.store.base import BatchRow, JobRow, RunRow
 QUIET = frozenset({State.DONE, State.PENDING, State.READY, State.SUBMITTED, State.RENDERED})
 """States in which an old reason is history, not an error."""
 
+GIVEN_UP = "operator:drop"
+"""The reason of a job that somebody gave up in doubt."""
+
 
 def job_view(row: JobRow) -> JobView:
     """One job for people. A reason counts as an error where the job stands because of it."""
@@ -29,6 +32,7 @@ def job_view(row: JobRow) -> JobView:
         overdue=row.overdue and row.state not in TERMINAL,
         orphan=row.orphan,
         tags=row.tags,
+        given_up=row.state is State.FAILED and row.reason == GIVEN_UP,
     )
 
 
@@ -56,4 +60,5 @@ def batch_view(
         running=running,
         last_exit=None if last is None else last.exit_code,
         last_ended_at=None if last is None else last.ended_at,
+        last_began_at=None if last is None else last.owner.started_at,
     )

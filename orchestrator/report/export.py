@@ -20,11 +20,11 @@ from orchestrator.report.results import Result
 COLUMNS = (
     *("id", "state", "output", "bytes", "duration_s", "task_id", "attempts", "credits", "error"),
     *("tags", "priority", "submitted_at", "accepted_at", "done_at", "revision"),
-    *("overdue", "orphan"),
+    *("overdue", "orphan", "saved_avatar_id"),
 )
 """Columns of the CSV and keys of the objects, in their order. New ones are added at the end."""
 
-_TEXT = frozenset({"id", "output", "task_id", "error", "tags"})
+_TEXT = frozenset({"id", "output", "task_id", "error", "tags", "saved_avatar_id"})
 """Columns whose words come from the manifest or the vendor."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""

@@ -70,25 +70,41 @@ def next_steps(
     stops: Collection[Stop],
     flags: str = "",
     left_out: int = 0,
+    given_up: int = 0,
+    cut_off: bool = False,
 ) -> tuple[str, ...]:
     """Commands to type next, each with what it does.
 
     ``again`` is the run command without --only, --limit and --sample; ``flags`` (" --state DIR"
     or "") goes with the others. ``left_out``: jobs that the run was told not to start.
+    ``given_up``: so many of the failed ones were given up in doubt; --retry-failed leaves them
+    alone, since a task of theirs may be billed. ``cut_off``: the last run was killed.
     """
-    steps = []
-    if any(counts.get(state, 0) for state in _LEFT):
-        why = "asks about the overdue tasks again" if overdue else "goes on where this run stopped"
-        steps.append(f"{again}    # {why}")
+    steps = [f"{again}    # {why}"] if (why := _why_again(counts, overdue, cut_off)) else []
+    typed = f"{' --emulator' if ' --emulator' in again else ''}{flags}"
     if counts.get(State.FAILED, 0):
         steps.append(f"orchestrator jobs {batch} --in failed{flags}    # shows why they failed")
+    if counts.get(State.FAILED, 0) > given_up:
         steps.append(f"{again} --retry-failed    # tries the failed jobs again")
-    if counts.get(State.IN_DOUBT, 0) or counts.get(State.SUBMITTING, 0):
+    if given_up:
+        does = f"says how 'resolve' brings back what was given up in doubt ({given_up})"
+        steps.append(f"orchestrator why {batch}/JOB{typed}    # {does}")
+    # What a killed run was submitting is in doubt only when the next run has looked at it.
+    doubt = counts.get(State.IN_DOUBT, 0) + (0 if cut_off else counts.get(State.SUBMITTING, 0))
+    if doubt:
         steps.append(f"orchestrator jobs {batch} --in in_doubt{flags}    # shows the jobs in doubt")
-        rehearsal = " --emulator" if " --emulator" in again else ""
-        steps.append(f"orchestrator why {batch}/JOB{rehearsal}{flags}    # tells its history")
+        steps.append(f"orchestrator why {batch}/JOB{typed}    # tells its history")
     if left_out:
         steps.append(f"{again}    # makes the {left_out} not selected this time, too")
     if Stop.AUTH in stops:
         steps.insert(0, "check TOPVIEW_API_KEY and TOPVIEW_UID")
     return tuple(steps)
+
+
+def _why_again(counts: Mapping[State, int], overdue: int, cut_off: bool) -> str:
+    """What typing the run again does, "" if there is nothing left to do."""
+    if cut_off and any(counts.get(state, 0) for state in (*_LEFT, State.SUBMITTING)):
+        return "goes on where the last run was cut off"
+    if not any(counts.get(state, 0) for state in _LEFT):
+        return ""
+    return "asks about the overdue tasks again" if overdue else "goes on where this run stopped"

@@ -39,7 +39,8 @@ class Times:
 class Result:
     """One job of an export. ``bytes`` and ``duration_s`` are of the finished video.
 
-    ``revision`` is the first eight digits of the hash of what is paid for.
+    ``revision`` is the first eight digits of the hash of what is paid for. ``saved_avatar_id`` is
+    the private avatar that the job has saved, None where none is known to be its own.
     """
 
     id: JobId
@@ -59,6 +60,7 @@ class Result:
     revision: str
     overdue: bool
     orphan: bool
+    saved_avatar_id: str | None = None
 
 
 def times_of(history: Iterable[StoredEvent]) -> Times:
@@ -84,7 +86,9 @@ def _after(times: Times, stored: StoredEvent) -> Times:
     return times
 
 
-def result(row: JobRow, times: Times, revision: Revision | None) -> Result:
+def result(
+    row: JobRow, times: Times, revision: Revision | None, saved_avatar_id: str | None = None
+) -> Result:
     """The row with its times; size and length are given for finished videos only."""
     view = job_view(row)
     done = row.state is State.DONE
@@ -106,6 +110,7 @@ def result(row: JobRow, times: Times, revision: Revision | None) -> Result:
         revision=(revision or "")[:8],
         overdue=view.overdue,
         orphan=row.orphan,
+        saved_avatar_id=saved_avatar_id,
     )
 
 

@@ -22,7 +22,8 @@ PLAN_VERSION = 1
 class JobView:
     """One job as people see it. ``error`` is a sentence, None while all is well.
 
-    ``rehearsal``: it was made (or will be) against the emulator.
+    ``rehearsal``: it was made (or will be) against the emulator. ``given_up``: it failed because
+    somebody gave it up in doubt, so only ``resolve`` brings it back.
     """
 
     id: JobId
@@ -36,6 +37,7 @@ class JobView:
     orphan: bool = False
     tags: tuple[str, ...] = ()
     rehearsal: bool = False
+    given_up: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The job's object in ``status --json`` and ``jobs --json``."""
@@ -56,7 +58,8 @@ class BatchView:
 
     ``jobs`` may be 100,000, and asyncio makes the text of whatever a loop's main task returns.
     ``running`` says which process holds the batch ("pid 4711 on host"), None if none does.
-    ``rehearsal``: made against the emulator, in a state folder of its own.
+    ``rehearsal``: made against the emulator, in a state folder of its own. ``last_began_at`` is
+    None if it was never run, ``last_ended_at`` if its last run left no end behind.
     """
 
     batch: str
@@ -70,6 +73,18 @@ class BatchView:
     running: str | None = None
     last_exit: int | None = None
     last_ended_at: float | None = None
+    last_began_at: float | None = None
+
+    @property
+    def cut_off(self) -> bool:
+        """The last run left no end behind, and none is at work: it was killed."""
+        began = self.last_began_at is not None
+        return began and self.last_ended_at is None and self.running is None
+
+    @property
+    def given_up(self) -> int:
+        """Failed jobs that ``run --retry-failed`` leaves alone, and only ``resolve`` moves."""
+        return sum(job.given_up and not job.orphan for job in self.jobs)
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``status --json``."""
@@ -123,13 +138,15 @@ class PlanLine:
 class Pace:
     """How long the videos would take, as far as that can be said before.
 
-    ``render_s``: seconds that one video renders, ``learned`` from earlier ones or merely assumed.
+    ``render_s``: seconds that one video renders, ``learned`` from earlier ones or merely assumed;
+    ``videos``: so many earlier ones it is learned from, 0 where it is assumed.
     ``in_flight``: so many render at once. ``time_s``: all of it, None where nobody said.
     """
 
     render_s: float = 0.0
     in_flight: int = 1
     learned: bool = False
+    videos: int = 0
     time_s: float | None = None
 
 
@@ -205,6 +222,8 @@ class PlanView:
                 "estimate_s": self.pace.time_s,
                 "render_s": self.pace.render_s,
                 "learned": self.pace.learned,
+                "learned_videos": self.pace.videos,
+                "in_flight": self.pace.in_flight,
             },
             "run_stops": Why.CONFLICT in self.counts,
         }

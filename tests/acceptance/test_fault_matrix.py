@@ -123,7 +123,7 @@ redirect              done        done  done   doubt    done   done      done   
 code 401              auth        -     auth   auth     auth   -         auth     done   done
 code 4004             fails       -     done   fails    done   -         refused  done   done
 code 4007             done        -     done   cap      done   -         done     done   done
-code 4100             credit      -     done   credit   done   -         refused  done   done
+code 4100             credit      -     done   credit   done   -         credit   done   done
 code 5000 not made    done        -     done   doubt    done   -         done     done   done
 code 5000 made        done        -     done   adopted  done   -         done     done   done
 code 5003             done        -     done   again    done   -         done     done   done
@@ -225,8 +225,19 @@ ENDS: dict[str, dict[str, End]] = {
     "credit": {
         "done": DONE_2,
         "auth": End(states="", exit_code=8, tasks=0, submits=0, says=("TOPVIEW_API_KEY",)),
+        "credit": End(
+            states="pending pending",
+            exit_code=5,
+            tasks=0,
+            submits=0,
+            says=("asked for the balance", "enough credit (code 4100)", "nothing is submitted"),
+        ),
         "refused": End(
-            states="", exit_code=1, tasks=0, submits=0, says=("{clue}", "nothing was sent")
+            states="",
+            exit_code=1,
+            tasks=0,
+            submits=0,
+            says=("refused to tell", "{clue}", "Nothing was sent"),
         ),
     },
     "probe": {"done": DONE_3},

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 import urllib.request
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,26 @@ def test_of_two_runs_of_one_batch_one_works_and_one_says_who_does(
         assert "orchestrator status trial" in words
         assert audit(there)["accepted"] == 8
     assert states(batch.status()) == {"done": 8}
+
+
+@pytest.mark.slow
+def test_a_stopped_run_that_keeps_the_store_busy_still_says_who_holds_the_batch(
+    batch: Batch, tmp_path: Path
+) -> None:
+    batch.write(text_jobs("one", 4))
+    with vendor(tmp_path / "vendor", render_mean_s=30.0) as there:
+        batch.env = there.env
+        with running(batch, batch.manifest) as first:
+            wait_for(lambda: audit(there)["accepted"] >= 1)
+            first.send_signal(signal.SIGSTOP)
+            writing = sqlite3.connect(batch.state / "state.db", timeout=1, isolation_level=None)
+            with closing(writing):
+                with suppress(sqlite3.OperationalError):  # the stopped one is writing itself
+                    writing.execute("BEGIN IMMEDIATE")
+                refused = batch.run(timeout=20)
+                first.send_signal(signal.SIGCONT)
+    assert refused.returncode == 7, refused.stderr
+    assert f"process {first.pid} on " in refused.stderr
 
 
 @pytest.mark.slow

@@ -133,11 +133,14 @@ def test_expected_credits_are_learned_once_jobs_were_charged(batch: Batch, tmp_p
         assert batch.run("--only", "job-00[0-2]").returncode == 0
         after = plan(batch)
     assert (after["submits"], after["credits"]["learned_submits"]) == (3, 3)
-    assert after["time"]["estimate_s"] == pytest.approx(160.04)
+    assert (before["time"]["render_s"], before["time"]["learned"]) == (160.0, False)
+    assert after["time"]["learned"] is True
+    assert after["time"]["render_s"] == pytest.approx(0.5, abs=0.4)
+    assert after["time"]["estimate_s"] == pytest.approx(after["time"]["render_s"] + 0.04)
 
 
 def test_the_avatar_that_a_job_saved_is_named_at_the_end(batch: Batch, tmp_path: Path) -> None:
-    save = {
+    save: dict[str, Any] = {
         "id": "keep",
         "avatar": {"video": str(EXAMPLES / "anna.mp4")},
         "audio": {"text": "Hello.", "voice": VOICE},
@@ -161,4 +164,16 @@ def test_the_avatar_that_a_job_saved_is_named_at_the_end(batch: Batch, tmp_path:
     [saved] = json.loads(summary)["saved_avatars"]
     assert saved["job"] == "keep"
     assert saved["id"] in {avatar["id"] for avatar in listed}
+    exported = batch.call("export", "trial", "--format", "json")
+    by_job = {job["id"]: job["saved_avatar_id"] for job in json.loads(exported.stdout)["jobs"]}
+    assert {job: avatar for job, avatar in by_job.items() if avatar} == {"keep": saved["id"]}
     assert again.stdout.count("is new among your avatars: of one of the jobs with save_avatar") == 2
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_glob_that_names_no_job_is_a_mistake(batch: Batch, command: str) -> None:
+    batch.write(distinct_jobs(batch.folder, 3))
+    ended = batch.call(command, str(batch.manifest), "--only", "Job-00*")
+    assert ended.returncode == 2
+    assert "--only 'Job-00*' matches no job of batch trial: did you mean job-000" in ended.stderr
+    assert not batch.state.exists()

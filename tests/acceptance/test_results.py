@@ -61,6 +61,9 @@ def test_the_page_goes_beside_the_videos_and_shows_every_job(ended: Batch) -> No
     assert order == ["job-2", "job-1", "job-0", "job-3", "job-4"]
     assert source.count('poster="data:image/jpeg;base64,') == 3
     assert "the model was ill" in source
+    asked = re.findall(r"<dd data-find>(.*?)</dd>", source)
+    assert asked[:3] == ["public 3327", "Number job-2.", "VOICE"]
+    assert len(asked) == 3 * len(IDS)
     for link in re.findall(r'<video [^>]*?src="(.*?)"', source):
         assert (path.parent / link).is_file()
     assert "exit 4" in source

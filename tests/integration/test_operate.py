@@ -85,14 +85,58 @@ async def test_the_name_of_a_batch_is_no_job(folder: Folder, operator: Operator)
         await operator.cancel(["spring"])
 
 
-async def test_a_pattern_that_only_rehearsals_match_says_so(
+async def test_a_job_that_only_rehearsals_know_is_found_there(
+    folder: Folder, operator: Operator
+) -> None:
+    await folder.add("spring/other")
+    await folder.add("spring/hello", rehearsal=True)
+    [view] = await operator.why("hello", flags=" --state s")
+    assert (view.rehearsal, view.rehearsed_too) == (True, False)
+    assert all(" --emulator --state s" in c.command for c in view.story.commands)
+    sheet = await operator.carry_out(await operator.cancel(["hello"]))
+    assert (sheet.rehearsal, sheet.count(Result.CHANGED)) == (True, 1)
+    assert (await folder.job("hello", rehearsal=True)).state is State.CANCELLED
+
+
+async def test_of_a_real_job_and_a_rehearsal_the_real_one_is_meant(
+    folder: Folder, operator: Operator
+) -> None:
+    await folder.add("spring/hello")
+    await folder.add("spring/hello", rehearsal=True)
+    [view] = await operator.why("hello")
+    assert (view.rehearsal, view.rehearsed_too) == (False, True)
+    sheet = await operator.carry_out(await operator.cancel(["spring/*"]))
+    assert (sheet.rehearsal, sheet.rehearsed_too) == (False, True)
+    assert (await folder.job("hello", rehearsal=True)).state is not State.CANCELLED
+    rehearsals = Operator(folder.path, env=folder.env, rehearsal=True)
+    assert (await rehearsals.cancel(["hello"])).rehearsed_too is False
+
+
+async def test_real_jobs_and_rehearsals_are_never_mixed(folder: Folder, operator: Operator) -> None:
+    await folder.add("spring/hello")
+    await folder.add("spring/bye", rehearsal=True)
+    with pytest.raises(UsageError, match="no job matches bye, but a rehearsal does: add --emul"):
+        await operator.cancel(["hello", "bye"])
+
+
+async def test_a_broken_store_of_rehearsals_holds_no_real_job_up(
+    folder: Folder, operator: Operator
+) -> None:
+    await folder.add("spring/hello")
+    (folder.path / "emulator").mkdir()
+    (folder.path / "emulator" / "state.db").write_bytes(b"no database at all" * 100)
+    [view] = await operator.why("hello")
+    assert view.rehearsed_too is False
+
+
+async def test_a_batch_that_is_spelled_wrongly_is_told_with_the_one_that_was_meant(
     folder: Folder, operator: Operator
 ) -> None:
     await folder.add("spring/hello", rehearsal=True)
-    with pytest.raises(UsageError, match="a rehearsal does: add --emulator"):
-        await operator.cancel(["hello"])
-    rehearsals = Operator(folder.path, env=folder.env, rehearsal=True)
-    assert len((await rehearsals.cancel(["hello"])).steps) == 1
+    with pytest.raises(UsageError, match=r"did you mean spring/hello\?"):
+        await operator.why("sprng/hello")
+    with pytest.raises(UsageError, match=r"there are the batches spring \(rehearsal\)"):
+        await operator.why("spring/bye")
 
 
 async def test_a_folder_without_state_is_named_and_not_made(

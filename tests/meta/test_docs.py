@@ -18,12 +18,33 @@ from pydantic import BaseModel
 
 from orchestrator import errors
 from orchestrator.catalogues.facade import Avatar, Caption, Charge, Ethnicity, Voice
-from orchestrator.cli import guard, standing
+from orchestrator.cli import emulate, guard, results, standing, telling
 from orchestrator.cli.main import EXAMPLES, app
+from orchestrator.core.intervene import Effect, Ruling
+from orchestrator.core.story import Story, Told, Typed
+from orchestrator.doctor.findings import Report, warning
 from orchestrator.manifest.schema import Head, Job, Matrix
-from orchestrator.model import Complaint, JobId, Place, Revision, State
+from orchestrator.model import (
+    AccountKey,
+    AudioKind,
+    AvatarKind,
+    BatchKey,
+    Complaint,
+    Event,
+    EventKind,
+    JobId,
+    JobKey,
+    JobSpec,
+    Place,
+    Revision,
+    State,
+)
+from orchestrator.model import Job as StoredJob
+from orchestrator.operate.views import Sheet, WhyView, step_of
 from orchestrator.report.export import COLUMNS
 from orchestrator.report.views import BatchView, JobView, PlanLine, PlanView, Why
+from orchestrator.results import Made
+from orchestrator.store.base import BatchRow, StoredEvent
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -155,19 +176,72 @@ PLAN = PlanView(
     at_least_s=1.0,
     terms={"on_doubt": "hold", "retry_renders": 0},
 )
+HELLO = StoredJob(
+    key=JobKey(1),
+    job_id=JobId("hello"),
+    state=State.IN_DOUBT,
+    version=1,
+    spec=JobSpec(
+        job_id=JobId("hello"),
+        avatar_kind=AvatarKind.PUBLIC,
+        avatar="3327",
+        audio_kind=AudioKind.TEXT,
+        audio="Hello.",
+        output=Path("hello.mp4"),
+    ),
+    revision=Revision("0f1e"),
+)
+EVENT = Event(kind=EventKind.SUBMIT_UNKNOWN, at=0.0)
+WHY = WhyView(
+    batch="spring",
+    job=HELLO,
+    rehearsal=False,
+    story=Story(
+        headline="spring/hello is in doubt",
+        known=(),
+        history=(Told(at=0.0, kind=EVENT.kind, attempt=1, sentence="nobody knows"),),
+        attempts=(),
+        next=(),
+        commands=(Typed(command="orchestrator resolve spring/hello", does="settles it"),),
+    ),
+    events=(
+        StoredEvent(
+            job_id=HELLO.job_id, before=State.SUBMITTING, after=State.IN_DOUBT, event=EVENT
+        ),
+    ),
+)
+SPRING = BatchRow(
+    key=BatchKey(1),
+    name="spring",
+    account=AccountKey(1),
+    manifest=Path("jobs.yaml"),
+    created_at=0.0,
+)
+LEFT = Ruling(effect=Effect.LEAVE, words="done")
+SHEET = Sheet(command="retry", rehearsal=False, steps=(step_of(SPRING, HELLO, LEFT),))
 COMPLAINT = Complaint(place=Place(file="jobs.yaml", line=3, column=5), problem="x", remedy="y")
 DOCUMENTS: dict[str, Any] = {
     "Errors": guard.error_document(2, errors.ManifestError([COMPLAINT])),
     "`run --json` and `status --json`": BATCH.to_json(),
     "`jobs --json`": standing.jobs_document([("spring", JOB)]),
     "`plan --json`": PLAN.to_json(),
+    "`why --json`": WHY.to_json(),
+    "`retry --json`, `cancel --json`, `resolve --json`": telling.sheet_document(
+        SHEET, dry_run=False, steps=()
+    ),
+    "`report --json`": results.report_document(
+        Made(path=Path("report-spring.html"), batch="spring", rehearsal=False, accounts=1)
+    ),
+    "`validate --json`": {"valid": True, "complaints": []},
+    "`doctor --json`": Report(checks=(warning("clock", "75 s ahead", "set it"),)).to_json(),
+    "`emulator --json`": emulate.document_of({"TOPVIEW_UID": "u"}, Path("state/vendor")),
     "`export`": {
         "batch": "spring",
         "rehearsal": False,
         "jobs": [dict.fromkeys(COLUMNS)],
     },
 }
-FREE = {"counts"}
+FREE = {"counts", "data", "environment"}
 """Objects whose keys are data."""
 
 

@@ -36,19 +36,28 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The application level: each of these composes rooms; `app` is the facade on top of them.
     "rehearsal": {"engine", "emulator", *MIDDLE},
     "wishes": {"store.base", *MIDDLE},
-    "planning": {"wishes", "store.base", "media", "report.views", *MIDDLE},
+    "choice": BOTTOM,
+    "planning": {"choice", "wishes", "store.base", "media", "report.views", *MIDDLE},
     "starter": MIDDLE,
     "approval": {"report.views", *BOTTOM},
+    "options": {"approval", "choice", "rehearsal", *BOTTOM},
     "saved": ROOMS,
+    "account": ROOMS,
+    "hearing": {"web.receiver", *ROOMS},
+    "occupied": ROOMS,
+    "outlook": {"wishes", *ROOMS},
     "session": {
-        *("wishes", "approval", "results", "planning", "rehearsal", "saved"),
-        *("web.receiver", *ROOMS),
+        *("account", "approval", "choice", "hearing", "options", "planning", "results", "saved"),
+        *("wishes", *ROOMS),
     },
     "operate": {"planning", *ROOMS},
     "catalogues": ROOMS,
     "doctor": {"planning", "catalogues", *ROOMS},
-    "results": {"planning", "rehearsal", *ROOMS},
-    "app": {"approval", "planning", "rehearsal", "session", "operate", "catalogues", *ROOMS},
+    "results": {"planning", "rehearsal", "saved", *ROOMS},
+    "app": {
+        *("approval", "choice", "occupied", "options", "outlook", "planning", "rehearsal"),
+        *("session", "operate", "catalogues", *ROOMS),
+    },
     # What a running engine tells its watchers is a module of values and Protocols.
     # What people are told about a manifest is sorted and summed up where it is found.
     "cli": {

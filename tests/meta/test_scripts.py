@@ -213,17 +213,18 @@ def test_a_failed_installation_shows_why_and_is_tried_again(machine: Machine) ->
     assert "Installing" in machine.runs("ensure_installed").stderr
 
 
-def test_the_demo_ends_with_the_code_of_the_run_and_shows_the_videos(machine: Machine) -> None:
+def test_the_demo_ends_with_the_code_of_the_run_and_leaves_the_rest_to_its_words(
+    machine: Machine,
+) -> None:
     installed(machine)
-    machine.has("orchestrator", 'echo "$*"; mkdir -p rehearsal/out; : >rehearsal/out/a.mp4; exit 3')
-    (machine.bin / "mkdir").symlink_to(str(shutil.which("mkdir")))
+    machine.has("orchestrator", 'echo "$*"; exit 3')
     (machine.venv / "bin" / "orchestrator").symlink_to(machine.bin / "orchestrator")
     done = machine.starts(str(machine.root / "scripts" / "demo"), "--limit", "2")
     assert done.returncode == 3
     assert done.stdout.startswith("run jobs.example.yaml --emulator --time-scale 60")
     assert done.stdout.endswith(" --limit 2\n")
-    assert f"Videos:  1 in {machine.root}/rehearsal/out\n" in done.stderr
-    assert "exit code 3" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("The run ended with exit code 3; ")
+    assert [line for line in done.stderr.splitlines() if line][:-1] == []
 
 
 def test_the_demo_gets_along_without_any_video(machine: Machine) -> None:

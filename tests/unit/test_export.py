@@ -38,7 +38,7 @@ def test_the_columns_are_the_fields_of_a_result_in_the_documented_order() -> Non
     assert (
         *("id", "state", "output", "bytes", "duration_s", "task_id", "attempts", "credits"),
         *("error", "tags", "priority", "submitted_at", "accepted_at", "done_at", "revision"),
-        *("overdue", "orphan"),
+        *("overdue", "orphan", "saved_avatar_id"),
     ) == COLUMNS
     assert tuple(field.name for field in fields(Result)) == COLUMNS
 
@@ -62,6 +62,7 @@ def test_an_object_of_a_finished_job() -> None:
         "revision": "01234567",
         "overdue": False,
         "orphan": False,
+        "saved_avatar_id": None,
     }
 
 
@@ -70,7 +71,7 @@ def test_csv_has_a_line_of_titles_and_a_line_a_job() -> None:
     assert text[0] == ",".join(COLUMNS)
     assert text[1] == (
         "hello,done,/project/out/spring/hello.mp4,1500000,42.5,task-of-hello,1,1.0,,vip;de,-5,"
-        "2025-06-15T15:06:40Z,2025-06-15T15:06:41Z,2025-06-15T15:07:40Z,01234567,0,0"
+        "2025-06-15T15:06:40Z,2025-06-15T15:06:41Z,2025-06-15T15:07:40Z,01234567,0,0,"
     )
     assert [row["id"] for row in rows_of(text)] == ["hello", "b"]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import planning
+from orchestrator.choice import Choice
 from orchestrator.model import (
     AudioKind,
     AvatarKind,
@@ -16,7 +17,7 @@ from orchestrator.model import (
     JobId,
     JobSpec,
 )
-from orchestrator.planning import Choice, Draft, draft_plan
+from orchestrator.planning import Draft, draft_plan
 from orchestrator.report.views import PlanLine, PlanView, Why
 from orchestrator.store.base import BatchRow, ChangeKind
 from orchestrator.store.sqlite import SqliteStore, open_store

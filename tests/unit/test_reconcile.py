@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
@@ -16,11 +17,13 @@ from orchestrator.core.reconcile import (
     Findings,
     Unclaimed,
     could_be,
+    log_since,
     may_resubmit,
     proves,
     settle,
+    weigh,
 )
-from orchestrator.model import AttemptKey, FileId, OnDoubt, Revision, TaskId
+from orchestrator.model import Attempt, AttemptKey, FileId, JobKey, OnDoubt, Revision, TaskId
 
 T0 = 1_800_000_000.0
 
@@ -446,3 +449,81 @@ def test_waiting_longer_never_forbids_what_was_allowed(
     ]
     assert all(later or not sooner for sooner, later in pairwise(verdicts))
     assert not any(verdicts) or (on_doubt is OnDoubt.RESUBMIT and candidates == 0)
+
+
+# --- what the store keeps, as evidence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """An attempt in doubt as the store keeps it."""
+
+    attempt: Attempt
+    job: object | None = "a job"
+    clock_offset_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A task without an owner, as the store keeps it."""
+
+    task_id: TaskId
+    charged_at: float = T0 + 10
+    video_file_id: FileId | None = None
+    audio_file_id: FileId | None = None
+
+
+def stored(key: int, video: str | None = None, revision: str = "r1", **more: object) -> Stored:
+    sent = Attempt(
+        key=AttemptKey(key),
+        job=JobKey(key),
+        number=1,
+        revision=Revision(revision),
+        token="token",
+        started_at=T0,
+        video_file_id=file_id(video),
+    )
+    return Stored(attempt=sent, **more)  # type: ignore[arg-type]
+
+
+def line(name: str, video: str | None = None) -> Line:
+    return Line(task_id=TaskId(name), video_file_id=file_id(video))
+
+
+def weighed(
+    every: Sequence[Stored],
+    seen: Sequence[Line],
+    unseen: Sequence[Line] = (),
+    *,
+    whole: bool = True,
+) -> Findings:
+    return weigh(every, seen, unseen, whole_log=whole)
+
+
+def test_what_a_query_described_settles_an_attempt() -> None:
+    assert pairs(weighed([stored(1, "v")], [line("T", "v"), line("U", "w")])) == {1: "T"}
+
+
+def test_a_charge_of_which_nothing_is_known_could_be_the_task_of_a_job_without_files() -> None:
+    found = weighed([stored(1)], [line("T")], [line("U")])
+    assert (pairs(found), left(found)) == ({}, {1: ("T", "U")})
+
+
+def test_a_charge_of_which_nothing_is_known_does_not_outweigh_a_file_of_the_jobs_own() -> None:
+    assert pairs(weighed([stored(1, "v")], [line("T", "v")], [line("U")])) == {1: "T"}
+
+
+def test_a_log_that_was_not_read_whole_proves_nothing_for_a_job_without_files() -> None:
+    found = weighed([stored(1)], [line("T")], whole=False)
+    assert (pairs(found), left(found)) == ({}, {1: ("T",)})
+    assert pairs(weighed([stored(1)], [line("T")], whole=True)) == {1: "T"}
+
+
+def test_of_alike_attempts_the_one_that_a_job_waits_for_is_served() -> None:
+    given_up, waiting = stored(1, "v", job=None), stored(2, "v")
+    assert pairs(weighed([given_up, waiting], [line("T", "v")])) == {2: "T"}
+
+
+def test_the_log_is_looked_at_from_before_the_first_attempt_on_the_vendors_clock() -> None:
+    attempts = [stored(1, clock_offset_s=50.0), stored(2, clock_offset_s=-20.0)]
+    assert log_since(attempts) == T0 - 20.0 - SLACK_S

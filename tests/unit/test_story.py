@@ -253,6 +253,33 @@ def test_every_state_has_something_to_say(
         assert told.next
 
 
+OUTPUT = "/videos/hello.mp4"
+
+
+@pytest.mark.parametrize(
+    ("of", "file_there", "said"),
+    [
+        (job(S.PENDING), False, f"Its video will be at {OUTPUT}."),
+        (job(S.READY), False, f"Its video will be at {OUTPUT}."),
+        (job(S.READY, orphan=True), False, None),
+        (submitted(S.SUBMITTED, orphan=True), False, f"Its video will be at {OUTPUT}."),
+        (submitted(S.RENDERED), False, f"Its video will be at {OUTPUT}."),
+        (DOUBT, False, f"If a video comes of it, it will be at {OUTPUT}."),
+        (submitted(S.DONE), True, f"Its video is at {OUTPUT}."),
+        (submitted(S.DONE), False, f"Its video was at {OUTPUT}."),
+        (submitted(S.FAILED), False, None),
+        (submitted(S.FAILED), True, None),
+        (submitted(S.CANCELLED), False, None),
+    ],
+)
+def test_a_place_is_told_only_where_a_video_is_was_or_will_be(
+    of: Job, file_there: bool, said: str | None
+) -> None:
+    facts = facts_of(of, (), files_live=True, file_there=file_there)
+    lines = [line for line in story(of, facts=facts).known if OUTPUT in line]
+    assert lines == ([] if said is None else [said])
+
+
 def test_a_run_at_work_is_named() -> None:
     told = story(submitted(S.SUBMITTED), running=True)
     assert told.next[0].startswith("The run at work asks the vendor about it every few seconds")

@@ -1,0 +1,100 @@
+"""How long a plan would take: learned from the account's runs where they have learned it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from orchestrator.core.hazard import Learner, Sample, kinds_of
+from orchestrator.core.slots import AutoSlots, Surplus
+from orchestrator.engine.flow import DURATIONS, SLOTS
+from orchestrator.model import AudioKind, AvatarKind, JobId, JobSpec, Limits, Mode
+from orchestrator.outlook import RENDER_S, Memory, expected_pace, expected_renders, memory_of
+from orchestrator.report.views import Pace
+from orchestrator.store.sqlite import open_store
+from orchestrator.wishes import Submits, Wishes
+
+AUTO = Limits()
+CAP_8 = AutoSlots(limit=9, cap=8, surplus=Surplus.QUEUED)
+
+
+def submits(count: int, mode: Mode = Mode.AVATAR1) -> Submits:
+    specs = [
+        JobSpec(
+            job_id=JobId(f"job-{i}"),
+            avatar_kind=AvatarKind.PUBLIC,
+            avatar="3327",
+            audio_kind=AudioKind.TEXT,
+            audio=f"Text {i}.",
+            output=Path(f"/out/{i}.mp4"),
+            mode=mode,
+        )
+        for i in range(count)
+    ]
+    made = Submits(Wishes(specs, {}))
+    for position in range(count):
+        made.add(position)
+    return made
+
+
+def taught(*middles_s: float, mode: Mode = Mode.AVATAR1) -> Learner:
+    """A learner that saw tasks of these durations."""
+    learner = Learner()
+    for middle_s in middles_s:
+        learner.seen(kinds_of(mode, None), Sample(low_s=middle_s - 1, high_s=middle_s + 1))
+    return learner
+
+
+def pace(count: int, limits: Limits, memory: Memory, time_scale: float = 1.0) -> Pace:
+    return expected_pace(submits(count), limits, memory, time_scale)
+
+
+def test_before_anything_is_learned_the_usual_figures_are_assumed() -> None:
+    found = pace(10, AUTO, Memory())
+    assert (found.learned, found.render_s, found.in_flight) == (False, RENDER_S, 2)
+
+
+def test_in_a_rehearsal_assumed_figures_are_scaled() -> None:
+    assert pace(1, AUTO, Memory(), time_scale=20.0).render_s == RENDER_S / 20
+
+
+def test_learned_durations_and_slots_are_used() -> None:
+    memory = Memory(slots=CAP_8, learner=taught(98.0, 100.0, 102.0, 100.0))
+    found = pace(17, AUTO, memory)
+    assert (found.learned, found.in_flight, round(found.render_s)) == (True, 8, 100)
+    assert found.time_s is not None and round(found.time_s) == 300
+
+
+def test_learned_durations_of_a_rehearsal_are_in_its_own_seconds() -> None:
+    memory = Memory(learner=taught(8.0, 8.0, 8.0))
+    assert round(pace(1, AUTO, memory, time_scale=20.0).render_s) == 8
+
+
+def test_a_number_in_the_manifest_is_taken_as_it_is() -> None:
+    assert pace(5, replace(AUTO, in_flight=3), Memory(slots=CAP_8)).in_flight == 3
+
+
+def test_while_the_cap_is_being_found_out_the_limit_so_far_counts() -> None:
+    assert pace(5, AUTO, Memory(slots=AutoSlots(limit=5))).in_flight == 5
+
+
+def test_the_number_of_videos_that_it_was_learned_from_is_told() -> None:
+    assert expected_renders(submits(2), taught(60.0, 61.0, 62.0, 63.0), 160.0).videos == 4
+
+
+def test_too_few_videos_teach_nothing() -> None:
+    found = expected_renders(submits(2), taught(60.0), 160.0)
+    assert (found.mean_s, found.videos) == (160.0, 0)
+
+
+async def test_what_runs_left_in_the_store_is_found(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "state.db")
+    account = await store.account("one account")
+    assert (await memory_of(store, account, AUTO)).slots == AutoSlots()
+    await store.set_fact(account, SLOTS, CAP_8.to_json())
+    kinds = {"avatar1": [[49.0, 51.0]] * 3}
+    await store.set_fact(account, DURATIONS, {"version": 1, "kinds": kinds})
+    memory = await memory_of(store, account, replace(AUTO, in_flight=2))
+    await store.close()
+    assert memory.slots.cap == 8
+    assert round(expected_renders(submits(1), memory.learner, 160.0).mean_s) == 50
