@@ -39,7 +39,7 @@ def job(ctx: typer.Context, incomplete: str) -> list[str]:
     """BATCH/ID of jobs; ``BATCH/`` while several batches fit."""
     from orchestrator.operate.suggest import suggest_jobs
 
-    rehearsal = bool(ctx.params.get("emulator"))
+    rehearsal = True if ctx.params.get("emulator") else None
     try:
         return suggest_jobs(_state(ctx), os.environ, rehearsal=rehearsal, start=incomplete)
     except Exception:  # noqa: BLE001 -- as above

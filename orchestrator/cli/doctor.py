@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   orchestrator doctor
-  orchestrator doctor jobs.yaml                 and what this batch needs
+  orchestrator doctor jobs.yaml     and what this batch needs
   orchestrator doctor --json | jq '.checks[] | select(.level != "ok")'
 
-\b
 Exit codes: 0 no fault (warnings are none); 8 the credentials are at fault;
 1 any other fault."""
 
@@ -61,7 +60,9 @@ def report_lines(report: Report, width: int | None) -> list[str]:
             lines.append(head + _sentence(check))
             continue
         room = max(_LEAST_WIDTH, width)
-        wrapped = textwrap.wrap(_sentence(check), room - len(head), break_on_hyphens=False)
+        wrapped = textwrap.wrap(
+            _sentence(check), room - len(head), break_on_hyphens=False, break_long_words=False
+        )
         lines += [(head if i == 0 else " " * len(head)) + part for i, part in enumerate(wrapped)]
     return lines
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import shlex
 import signal
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from orchestrator.cli import facade, options, output
 from orchestrator.cli.guard import guarded
@@ -67,9 +69,14 @@ async def _serve(
             raise
 
 
+def document_of(environment: Mapping[str, str], data: Path) -> dict[str, Any]:
+    """The document of ``emulator --json``."""
+    return {"environment": dict(environment), "data": str(data)}
+
+
 def _announce(environment: dict[str, str], data: Path, *, as_json: bool) -> None:
     if as_json:
-        output.document({"environment": environment, "data": str(data)})
+        output.document(document_of(environment, data))
     else:
         output.out(f"export {name}={shlex.quote(v)}" for name, v in environment.items())
     output.tell(

@@ -50,7 +50,7 @@ def report(error: Exception, *, as_json: bool, debug: bool) -> int:
     known = expected(error)
     if debug:
         output.tell(["".join(traceback.format_exception(error)).rstrip()])
-    output.tell(explain(known) if known else [_unexpected(error, debug)])
+    output.tell_sentences(explain(known) if known else [_unexpected(error, debug)])
     code = known.exit_code if known else 1
     if as_json:
         output.document(error_document(code, known or error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,17 +11,20 @@ from orchestrator.cli import facade, options, output
 from orchestrator.cli.guard import guarded
 from orchestrator.cli.logs import log_everything
 from orchestrator.errors import UsageError
+from orchestrator.manifest.complaints import near
+from orchestrator.model import State
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from orchestrator.report.views import BatchView
+    from orchestrator.report.views import BatchView, JobView
 
 WATCH_INTERVAL_S = 2.0
+_MOST_NAMED = 10
 
 STATUS_EXAMPLES = """\b
 Examples:
-  orchestrator status                       one line for each batch
+  orchestrator status                  one line for each batch
   orchestrator status spring --watch
   orchestrator status spring --json | jq .counts"""
 
@@ -28,7 +32,7 @@ JOBS_EXAMPLES = """\b
 Examples:
   orchestrator jobs spring --in failed --in in_doubt
   orchestrator jobs --match 'de-*' --tag vip --error moderation
-  orchestrator jobs spring | cut -f 1,4     job and output, in full
+  orchestrator jobs spring | cut -f 1,4   job and output
 
 On a terminal the table is fitted to its width; elsewhere it is complete and
 separated by tabs."""
@@ -78,11 +82,9 @@ def jobs(
 
     log_everything(debug)
     shown = columns_of(columns)
-    orchestrator = facade.make_orchestrator(state)
-    wanted = tuple(in_state or ())
-    found = facade.loop_of(
-        orchestrator.jobs(batch, pattern=match, states=wanted, rehearsal=True if emulator else None)
-    )
+    wanted = options.states_of(in_state, state)
+    look = Look(batch, True if emulator else None, state)
+    found = facade.loop_of(look.jobs(match, wanted))
     rows = chosen(found, tags=tag or (), error=error)
     if as_json:
         output.document(jobs_document(rows))
@@ -100,21 +102,32 @@ class Look:
         self._batch, self._rehearsal, self._state = batch, rehearsal, state
 
     async def views(self) -> list[BatchView]:
-        """Ask the facade.
+        """Ask the facade how the batches stand.
 
         Raises:
-            UsageError: there are batches, but none of this name.
+            UsageError: there is no batch of this name.
         """
         orchestrator = facade.make_orchestrator(self._state)
         views = await orchestrator.status(self._batch, rehearsal=self._rehearsal)
         if not views and self._batch is not None:
-            others = await orchestrator.status(None)
-            if others:
-                names = ", ".join(sorted({v.batch for v in others}))
-                raise UsageError(f"no batch {self._batch} in {self._where()}; there is: {names}")
+            raise UsageError(self._unknown(self._batch, await orchestrator.status(None)))
         return views
 
-    def lines(self, views: list[BatchView]) -> list[str]:
+    async def jobs(self, pattern: str, states: Sequence[State]) -> list[tuple[str, JobView]]:
+        """Ask the facade for jobs with the names of their batches.
+
+        Raises:
+            UsageError: there is no batch of this name.
+        """
+        orchestrator = facade.make_orchestrator(self._state)
+        found = await orchestrator.jobs(
+            self._batch, pattern=pattern, states=states, rehearsal=self._rehearsal
+        )
+        if not found and self._batch is not None:
+            await self.views()
+        return found
+
+    def lines(self, views: list[BatchView], *, watching: bool = False) -> list[str]:
         """One line a batch, or everything about the one that was named."""
         from orchestrator.cli.standing import briefs, detail
 
@@ -122,11 +135,29 @@ class Look:
             return [f"no batches in {self._where()}"]
         if self._batch is None:
             return briefs(views, output.width())
-        blocks = [detail(view, self._state, output.width()) for view in views]
+        width = output.width()
+        blocks = [detail(view, self._state, width, watching=watching) for view in views]
         return [line for block in blocks for line in (*block, "")][:-1]
+
+    def _unknown(self, name: str, others: Sequence[BatchView]) -> str:
+        """What to say of a name that no batch has."""
+        if any(view.batch == name for view in others):
+            return f"no rehearsal {name} in {self._where()}, but a batch: leave out --emulator"
+        known = sorted({view.batch for view in others})
+        if not known:
+            return f"no batch {name} in {self._where()}: there is none at all (--state DIR?)"
+        if meant := near(name, known):
+            return f"no batch {name} in {self._where()}; did you mean {meant}?"
+        return f"no batch {name} in {self._where()}; there is: {_some(known)}"
 
     def _where(self) -> Path:
         return self._state or Path("state")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    shown = ", ".join(names[:_MOST_NAMED])
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _terminal() -> Console | None:
@@ -152,7 +183,7 @@ async def _watching(look: Look, console: Console) -> None:
 
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            text = Text("\n".join(look.lines(await look.views())), no_wrap=True)
+            text = Text("\n".join(look.lines(await look.views(), watching=True)), no_wrap=True)
             text.overflow = "ellipsis"
             live.update(text, refresh=True)
             await asyncio.sleep(WATCH_INTERVAL_S)

@@ -30,16 +30,14 @@ unattended, never paying twice. A run that was killed goes on when its command i
 
 EXAMPLES = """\b
 Examples:
-  orchestrator run jobs.example.yaml --emulator   a rehearsal, without an account
-  orchestrator plan jobs.yaml                     what a run would do and cost
+  orchestrator run jobs.example.yaml --emulator   a rehearsal
+  orchestrator plan jobs.yaml                     what it would cost
   orchestrator run jobs.yaml                      the real thing
 
-\b
 Exit codes: 0 every job done; 1 unexpected error; 2 usage or invalid manifest;
 3 some jobs failed; 4 some in doubt or overdue; 5 budget or credit; 6 time window;
 7 another run holds the batch; 8 credentials; 9 state store; 130/143 interrupted.
 
-\b
 Environment: TOPVIEW_API_KEY (or TOPVIEW_API_KEY_FILE), TOPVIEW_UID,
 TOPVIEW_BASE_URL, ORCHESTRATOR_STATE."""
 

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 WHY_EXAMPLES = """\b
 Examples:
   orchestrator why spring/hello
-  orchestrator why hello                    if only one batch has such a job
+  orchestrator why hello         if only one batch has it
   orchestrator why spring/hello --json | jq .events"""
 
 RETRY_EXAMPLES = """\b
 Examples:
   orchestrator retry spring/hello
   orchestrator retry 'spring/de-*' --dry-run
-  orchestrator retry 'spring/*' --yes       every failed and cancelled job"""
+  orchestrator retry 'spring/*' --yes   failed and cancelled ones"""
 
 CANCEL_EXAMPLES = """\b
 Examples:
@@ -75,7 +75,12 @@ Yes = Annotated[
     bool, typer.Option("--yes", "-y", help="Do not ask before several jobs are changed.")
 ]
 Rehearsal = Annotated[
-    bool, typer.Option("--emulator", help="Jobs of rehearsals, made with 'run --emulator'.")
+    bool,
+    typer.Option(
+        "--emulator",
+        help="Only rehearsals, made with 'run --emulator'. Without it a rehearsal is meant where "
+        "no real job has the name.",
+    ),
 ]
 TaskIdOption = Annotated[
     str | None,
@@ -109,11 +114,6 @@ class Manner:
     state: Path | None
     as_json: bool
 
-    @property
-    def flags(self) -> list[str]:
-        """What goes with every command to type next."""
-        return _flags(self.emulator, self.state)
-
 
 def make_operator(state: Path | None, rehearsal: bool) -> Operator:
     """The facade on one state folder; None: where the facade finds it by itself."""
@@ -133,8 +133,10 @@ def why(
     """Tell a job's history in sentences: what is known, on what evidence, what happens next."""
     log_everything(debug)
     operator = make_operator(state, emulator)
-    flags = "".join(f" {quote(flag)}" for flag in _flags(emulator, state))
+    flags = "".join(f" {quote(flag)}" for flag in _flags(False, state))
     views = facade.loop_of(operator.why(job, flags=flags))
+    if any(view.rehearsed_too for view in views):
+        output.tell([_besides(job)])
     if as_json:
         shown = [view.to_json() for view in views]
         output.document(shown[0] if len(shown) == 1 else {"jobs": shown})
@@ -260,12 +262,18 @@ def _show(sheet: Sheet, manner: Manner) -> None:
     """What was done (or would be), and what to type next."""
     from orchestrator.cli.telling import next_commands, sheet_document, sheet_lines, summary
 
-    steps = next_commands(sheet, manner.flags)
+    steps = next_commands(sheet, _flags(sheet.rehearsal, manner.state))
+    if sheet.rehearsed_too:
+        output.tell([_besides(sheet.command)])
     if manner.as_json:
         output.document(sheet_document(sheet, dry_run=manner.dry_run, steps=steps))
         return
     lines = [*sheet_lines(sheet, output.width()), "", summary(sheet, dry_run=manner.dry_run)]
     output.out([*lines, *(f"next: {step}" for step in steps)])
+
+
+def _besides(what: str) -> str:
+    return f"{what}: the real one is meant; a rehearsal of this name exists, too (--emulator)"
 
 
 def _flags(emulator: bool, state: Path | None) -> list[str]:

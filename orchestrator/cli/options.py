@@ -9,6 +9,7 @@ import typer
 
 from orchestrator.cli import complete
 from orchestrator.errors import UsageError
+from orchestrator.manifest.complaints import near
 from orchestrator.model import State
 
 Manifest = Annotated[
@@ -150,7 +151,7 @@ Watch = Annotated[
     bool, typer.Option("--watch", help="On a terminal: show it again every 2 s, until Ctrl-C.")
 ]
 InState = Annotated[
-    list[State] | None,
+    list[str] | None,
     typer.Option("--in", metavar="STATE", help=f"Only jobs in this state ({', '.join(State)})."),
 ]
 Match = Annotated[
@@ -215,3 +216,25 @@ def positive(value: float | None) -> None:
     """
     if value is not None and not 0 < value < float("inf"):
         raise UsageError(f"--time-scale {value:g}: must be a number above 0, such as 20")
+
+
+def states_of(names: list[str] | None, state_dir: Path | None) -> tuple[State, ...]:
+    """The states that ``--in`` names; none: of every state.
+
+    Raises:
+        UsageError: there is no such state, or ``--state`` (a folder) was given a state's name.
+    """
+    if state_dir is not None and not state_dir.exists():
+        meant = near(state_dir.name, State)
+        if meant is not None and len(state_dir.parts) == 1:
+            raise UsageError(
+                f"--state {state_dir}: this is the folder of the state store, and there is no such "
+                f"folder; for the jobs in a state: --in {meant}"
+            )
+    wrong = [name for name in names or () if name not in list(State)]
+    if wrong:
+        meant = near(wrong[0], State)
+        hint = f" (did you mean {meant}?)" if meant else ""
+        there = ", ".join(State)
+        raise UsageError(f"--in {wrong[0]}: no such state{hint}; there are: {there}")
+    return tuple(State(name) for name in names or ())

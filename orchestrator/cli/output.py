@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+from orchestrator.cli import words
+
 
 def out(lines: Iterable[str]) -> None:
     """Write result lines to stdout."""
@@ -21,14 +23,21 @@ def tell(lines: Iterable[str]) -> None:
     _write(sys.stderr, "".join(f"{line}\n" for line in lines))
 
 
+def tell_sentences(sentences: Iterable[str]) -> None:
+    """Write sentences to stderr: whole, or on a terminal broken between words."""
+    columns = width(sys.stderr)
+    lines = (line for text in sentences for line in text.split("\n"))
+    tell(part for line in lines for part in words.wrapped(line, "  ", columns))
+
+
 def document(value: Any) -> None:
     """Write one JSON document to stdout."""
     _write(sys.stdout, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def width() -> int | None:
-    """Columns of the terminal that stdout is, None if it is none."""
-    if not sys.stdout.isatty():
+def width(stream: TextIO | None = None) -> int | None:
+    """Columns of the terminal that ``stream`` (default: stdout) is, None if it is none."""
+    if not (stream or sys.stdout).isatty():
         return None
     return shutil.get_terminal_size((80, 24)).columns
 

@@ -27,7 +27,7 @@ PLAN_EXAMPLES = """\b
 Examples:
   orchestrator plan jobs.yaml
   orchestrator plan jobs.yaml --retry-failed --all
-  orchestrator plan jobs.yaml --out plan.json  and then: run jobs.yaml --plan plan.json
+  orchestrator plan jobs.yaml --out plan.json  for 'run --plan'
   orchestrator plan jobs.yaml --json | jq .credits"""
 
 VALIDATE_EXAMPLES = """\b
@@ -82,7 +82,7 @@ def plan(
     )
     orchestrator = facade.make_orchestrator(state)
     view = facade.loop_of(orchestrator.plan(manifest, choice.checked(chosen)))
-    output.tell(shown(view.warnings))
+    output.tell_sentences(shown(view.warnings))
     if out is not None:
         write_plan(out, view.to_json())
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -70,7 +70,7 @@ def report(
     results = Results(state)
     made = facade.loop_of(results.report(batch, rehearsal=emulator, target=target))
     if as_json:
-        output.document({"batch": batch, "rehearsal": made.rehearsal, "report": str(made.path)})
+        output.document(report_document(made))
     else:
         output.out([str(made.path)])
     _remark(made)
@@ -93,9 +93,8 @@ def export(
 
     log_everything(debug)
     results, kind = Results(state), _kind(format, target)
-    selection = Selection(
-        batch=batch, rehearsal=emulator, states=tuple(in_state or ()), pattern=match
-    )
+    wanted = options.states_of(in_state, state)
+    selection = Selection(batch=batch, rehearsal=emulator, states=wanted, pattern=match)
     if target is None:
         facade.loop_of(_print(results.export(selection, kind)))
         return 0
@@ -124,6 +123,11 @@ def _kind(format: str | None, target: Path | None) -> Format:
     if format not in list(Format):
         raise UsageError(f"--format {format}: must be one of {', '.join(Format)}")
     return Format(format)
+
+
+def report_document(made: Made) -> dict[str, Any]:
+    """The document of ``report --json``."""
+    return {"batch": made.batch, "rehearsal": made.rehearsal, "report": str(made.path)}
 
 
 def _remark(made: Made) -> None:

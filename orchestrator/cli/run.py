@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  orchestrator run jobs.yaml                      make what is not done yet
-  orchestrator run jobs.yaml --emulator           rehearse it, without an account
+  orchestrator run jobs.yaml
+  orchestrator run jobs.yaml --emulator        a rehearsal
   orchestrator run jobs.yaml --only 'de-*' --limit 10
-  orchestrator run jobs.yaml --sample 3           some of every kind, to look at
-  orchestrator run jobs.yaml --plan plan.json     nothing but what was approved
+  orchestrator run jobs.yaml --sample 3        some of every kind
+  orchestrator run jobs.yaml --plan plan.json  what was approved
   orchestrator run jobs.yaml --retry-failed --json > result.json
 
 The first Ctrl-C lets what is on its way arrive and ends; the second ends at once. Either way
@@ -134,9 +134,9 @@ class Session:
 
 
 def _show(result: RunView, *, as_json: bool, quiet: bool) -> None:
-    from orchestrator.cli.summary import run_lines
+    from orchestrator.cli.summary import headline_of, run_lines
 
-    lines = [result.headline] if quiet else run_lines(result, output.width())
+    lines = [headline_of(result)] if quiet else run_lines(result, output.width())
     if as_json:
         output.tell(lines)
         output.document(result.status.to_json())

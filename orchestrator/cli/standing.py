@@ -28,6 +28,7 @@ COLUMNS: dict[str, Column] = {
 """What ``jobs --columns`` takes, in the order of ``--help``."""
 USUAL = ("id", "state", "task", "output", "error")
 _LONG = 10
+_LABEL = 10
 
 
 def briefs(views: Sequence[BatchView], width: int | None) -> list[str]:
@@ -40,7 +41,8 @@ def briefs(views: Sequence[BatchView], width: int | None) -> list[str]:
 def _brief(view: BatchView) -> str:
     """``120 of 500 done, 2 failed, running (process 4711 on host)``."""
     running = [f"running ({view.running})"] if view.running else []
-    return words.sentence([_done(view), *_other(view), *running])
+    killed = ["last run cut off"] if view.cut_off else []
+    return words.sentence([_done(view), *_other(view), *running, *killed])
 
 
 def title(view: BatchView) -> str:
@@ -48,8 +50,13 @@ def title(view: BatchView) -> str:
     return f"{view.batch} (rehearsal)" if view.rehearsal else view.batch
 
 
-def detail(view: BatchView, state_dir: Path | None, width: int | None = None) -> list[str]:
-    """Everything about one batch that somebody wants to know in the morning."""
+def detail(
+    view: BatchView, state_dir: Path | None, width: int | None = None, *, watching: bool = False
+) -> list[str]:
+    """Everything about one batch that somebody wants to know in the morning.
+
+    ``watching``: it is shown again and again, so nobody needs to be told how to look on.
+    """
     trouble = trouble_lines(view.jobs, _LONG, width)
     return [
         f"{title(view)}: {_done(view)}",
@@ -57,8 +64,8 @@ def detail(view: BatchView, state_dir: Path | None, width: int | None = None) ->
         *count_table(view.counts),
         *(["", *trouble] if trouble else []),
         "",
-        *_facts(view),
-        *_next(view, state_dir, width),
+        *_facts(view, width),
+        *([] if watching and view.running else _next(view, state_dir, width)),
     ]
 
 
@@ -166,7 +173,7 @@ def _other(view: BatchView) -> list[str]:
     return parts + overdue + orphans
 
 
-def _facts(view: BatchView) -> list[str]:
+def _facts(view: BatchView, width: int | None) -> list[str]:
     lines = [f"manifest  {words.path(view.manifest)}"]
     if view.overdue:
         lines.append(f"overdue   {words.count(view.overdue, 'job')}: asked about, hold no slot")
@@ -174,20 +181,38 @@ def _facts(view: BatchView) -> list[str]:
         lines.append(f"orphans   {words.count(view.orphans, 'job')} no longer in the manifest")
     if view.credits is not None:
         lines.append(f"credits   {words.credits(view.credits)}")
-    if view.running is not None:
-        lines.append(f"running   {view.running}")
-    elif view.last_ended_at is not None:
-        code = "" if view.last_exit is None else f", exit code {view.last_exit}"
-        lines.append(f"last run  ended {words.moment(view.last_ended_at)}{code}")
+    if last := _last_run(view):
+        lines += words.wrapped(last, " " * _LABEL, width)
     return lines
 
 
+def _last_run(view: BatchView) -> str:
+    """Who works on it, or how the last run ended; "" if there was none."""
+    if view.running is not None:
+        return f"running   {view.running}"
+    if view.cut_off and view.last_began_at is not None:
+        began = words.moment(view.last_began_at)
+        return f"last run  began {began} and was cut off (killed, or the machine stopped)"
+    if view.last_ended_at is None:
+        return ""
+    code = "" if view.last_exit is None else f", exit code {view.last_exit}"
+    return f"last run  ended {words.moment(view.last_ended_at)}{code}"
+
+
 def _next(view: BatchView, state_dir: Path | None, width: int | None) -> list[str]:
-    extra: list[str | Path] = ["--emulator"] if view.rehearsal else []
-    extra += ["--state", state_dir] if state_dir is not None else []
+    flags = [] if state_dir is None else ["--state", str(state_dir)]
+    extra = ["--emulator", *flags] if view.rehearsal else flags
     if view.running is not None:
         steps: tuple[str, ...] = (words.command("status", view.batch, "--watch", *extra),)
     else:
-        again = words.command("run", words.path(view.manifest), *extra)
-        steps = next_steps(view.batch, view.counts, overdue=view.overdue, again=again, stops=())
+        steps = next_steps(
+            view.batch,
+            view.counts,
+            overdue=view.overdue,
+            again=words.command("run", words.path(view.manifest), *extra),
+            flags="".join(f" {words.quoted(flag)}" for flag in flags),
+            stops=(),
+            given_up=view.given_up,
+            cut_off=view.cut_off,
+        )
     return [line for step in steps for line in words.step("next      ", step, width)]

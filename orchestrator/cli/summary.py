@@ -14,13 +14,21 @@ TROUBLED = (State.FAILED, State.IN_DOUBT)
 
 def run_lines(view: RunView, width: int | None = None) -> list[str]:
     """The end of a run, headline first; on a terminal of ``width`` columns words are wrapped."""
-    headline = words.wrapped(view.headline, "  ", width)
+    headline = words.wrapped(headline_of(view), "  ", width)
     notes = [line for note in view.notes for line in words.wrapped(note, "  ", width)]
     return [
         *(*headline, "", *_tally(view, width), *_troubled(view.status.jobs, width)),
         *([*notes, ""] if notes else []),
         *_places(view, width),
     ]
+
+
+def headline_of(view: RunView) -> str:
+    """The one line to read; a rehearsal's cannot be taken for the real thing."""
+    batch = view.status.batch
+    if not view.status.rehearsal:
+        return view.headline
+    return view.headline.replace(f"{batch}:", f"{batch} (rehearsal):", 1)
 
 
 def _tally(view: RunView, width: int | None) -> list[str]:

@@ -26,7 +26,7 @@ _TITLES = {
 def why_lines(view: WhyView, width: int | None) -> list[str]:
     """A job's story; on a terminal of ``width`` columns, long sentences are wrapped."""
     story = view.story
-    lines = _wrapped([f"{story.headline}."], "", width)
+    lines = _wrapped([f"{_headline(view)}."], "", width)
     lines += ["", *_wrapped(story.known, "    ", width, "  ")]
     if story.history:
         lines += ["", "history", *_history(view, width)]
@@ -36,6 +36,14 @@ def why_lines(view: WhyView, width: int | None) -> list[str]:
     if story.commands:
         lines += ["", "to type", *_commands(story.commands, width)]
     return lines
+
+
+def _headline(view: WhyView) -> str:
+    """The story's, with a mark behind the name that keeps a rehearsal from being taken for the
+    real thing."""
+    name = f"{view.batch}/{view.job.job_id}"
+    told = view.story.headline
+    return told.replace(name, f"{name} (rehearsal)", 1) if view.rehearsal else told
 
 
 def _commands(commands: Sequence[Typed], width: int | None) -> list[str]:
@@ -121,7 +129,8 @@ def question(sheet: Sheet) -> str:
     """What is asked before several jobs are changed."""
     matched, change = len(sheet.steps), sheet.count(Result.CHANGE)
     jobs = f"{words.count(matched, 'job')} {'matches' if matched == 1 else 'match'}"
-    return f"{sheet.command}: {jobs}, {words.number(change)} would be changed"
+    mark = " (rehearsal)" if sheet.rehearsal else ""
+    return f"{sheet.command}{mark}: {jobs}, {words.number(change)} would be changed"
 
 
 def next_commands(sheet: Sheet, flags: Sequence[str]) -> list[str]:

@@ -10,15 +10,17 @@ from datetime import datetime
 from pathlib import Path
 
 from orchestrator.model import State
+from orchestrator.report import figures
 
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+# The command line and the page show the same numbers alike.
+number = figures.number
+credits = figures.credits
+size = figures.size
+duration = figures.span
+moment = figures.moment
+
 _LEAST_WIDTH = 40
 _IRREGULAR = {"batch": "batches", "is": "are", "has": "have"}
-
-
-def number(value: int) -> str:
-    """``12345`` as ``12,345``."""
-    return f"{value:,}"
 
 
 def count(value: int, noun: str) -> str:
@@ -33,25 +35,6 @@ def plural(noun: str) -> str:
     return _IRREGULAR.get(noun, f"{noun}s")
 
 
-def credits(value: float) -> str:
-    """Credits with at most two decimals: ``12``, ``12.5``, ``1,200``."""
-    return f"{value:,.2f}".rstrip("0").rstrip(".")
-
-
-def duration(seconds: float) -> str:
-    """Two units at the most: ``0 s``, ``59 s``, ``12 min 4 s``, ``5 h 10 min``, ``3 d 4 h``."""
-    whole = max(0, round(seconds))
-    for size, unit, below, smaller in (
-        (86_400, "d", 3_600, "h"),
-        (3_600, "h", 60, "min"),
-        (60, "min", 1, "s"),
-    ):
-        if whole >= size:
-            rest = whole % size // below
-            return f"{number(whole // size)} {unit}" + (f" {rest} {smaller}" if rest else "")
-    return f"{whole} s"
-
-
 def roughly(seconds: float) -> str:
     """A duration that is only guessed, rounded up: ``under a minute``, ``41 min``, ``5 h 10 min``.
 
@@ -63,28 +46,14 @@ def roughly(seconds: float) -> str:
     return duration(-(-seconds // grain) * grain)
 
 
-def size(size_bytes: int) -> str:
-    """Decimal units with three digits at the most: ``999 B``, ``1.5 kB``, ``412 MB``."""
-    value, unit = float(size_bytes), 0
-    while round(value) >= 1000 and unit < len(_UNITS) - 1:
-        value, unit = value / 1000, unit + 1
-    digits = 1 if unit and value < 9.95 else 0
-    return f"{value:.{digits}f} {_UNITS[unit]}"
-
-
 def clock(at: float) -> str:
     """Unix seconds as local time of day, ``12:04:05``."""
     return datetime.fromtimestamp(at).strftime("%H:%M:%S")
 
 
-def moment(at: float) -> str:
-    """Unix seconds as local date and time, ``2026-03-01 12:04``."""
-    return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M")
-
-
 def per_hour(rate: float) -> str:
     """A rate: ``0.4 per hour``, ``58 per hour``, ``1,200 per hour``."""
-    return f"{rate:.1f} per hour" if rate < 10 else f"{rate:,.0f} per hour"
+    return f"{figures.per_hour(rate)} per hour"
 
 
 def percent(part: int, total: int) -> int:
@@ -130,14 +99,15 @@ def path(value: str | Path) -> str:
 
 def wrapped(text: str, indent: str, width: int | None) -> list[str]:
     """The text in lines of at most ``width`` columns (40 at the least), all but the first behind
-    ``indent``; None: in one line."""
-    if width is None:
+    ``indent``; None: in one line. A word that is longer than that (a path) stays whole."""
+    if width is None or len(text) <= width:
         return [text]
     return textwrap.wrap(
         text,
         max(width, _LEAST_WIDTH),
         subsequent_indent=indent,
         break_on_hyphens=False,
+        break_long_words=False,
     ) or [text]
 
 

@@ -9,7 +9,7 @@ kinds; ``docs/emulator.md`` explains each.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -179,10 +179,12 @@ def parse_fault(item: Any) -> Fault:
     do = item.get("do")
     kind = KINDS.get(do) if isinstance(do, str) else None
     if kind is None:
-        raise FaultsError([_unknown(str(do), tuple(KINDS), "do: ")])
+        raise FaultsError(list(_without_kind(item)))
     problems = list(_foreign_keys(item, str(do), kind))
     values = item
     on = values.get("on", kind.on[0] if len(kind.on) == 1 else None)
+    if on is None and any(_meant(str(key), _COMMON) == "on" for key in item if key not in _COMMON):
+        raise FaultsError(problems)
     values["on"] = _endpoints(on, kind)
     for key in ("nth", "fields"):
         if key in values:
@@ -193,6 +195,31 @@ def parse_fault(item: Any) -> Fault:
     if problems:
         raise FaultsError(problems)
     return Fault(**values)
+
+
+_MEANT = {
+    **dict.fromkeys(("kind", "type", "fault", "what", "action", "name"), "do"),
+    **dict.fromkeys(("where", "at", "endpoint", "endpoints", "stage", "call"), "on"),
+}
+"""Keys that people write, by the key that they mean."""
+
+
+def _without_kind(item: Mapping[str, Any]) -> Iterable[str]:
+    """What is wrong with a rule that names no known kind."""
+    if "do" in item:
+        yield _unknown(str(item["do"]), tuple(KINDS), "do: ")
+    wrong = [str(key) for key in item if key not in {f.name for f in fields(Fault)}]
+    yield from (_unknown(key, _COMMON, "") for key in wrong)
+    if "do" not in item and not any(_meant(key, _COMMON) == "do" for key in wrong):
+        yield f"do: missing; one of {', '.join(KINDS)}"
+
+
+def _meant(key: str, known: Sequence[str]) -> str | None:
+    """The known key that was probably meant."""
+    if _MEANT.get(key) in known:
+        return _MEANT[key]
+    near = get_close_matches(key, known, n=1)
+    return near[0] if near else None
 
 
 def _endpoints(on: Any, kind: Kind) -> tuple[str, ...]:
@@ -216,8 +243,8 @@ def _foreign_keys(item: Mapping[str, Any], do: str, kind: Kind) -> Iterable[str]
 
 
 def _unknown(key: str, known: tuple[str, ...], where: str) -> str:
-    near = get_close_matches(key, known, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(known)}"
+    meant = _meant(key, known)
+    hint = f"did you mean `{meant}`?" if meant else f"known are {', '.join(known)}"
     return f"{where}`{key}` is not known; {hint}"
 
 

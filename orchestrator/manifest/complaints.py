@@ -47,7 +47,10 @@ def to_json(complaint: Complaint) -> ComplaintDocument:
 
 
 def in_order(complaints: Iterable[Complaint], first: str = "") -> tuple[Complaint, ...]:
-    """Sorted by place: those about the file ``first`` (the manifest), then file by file."""
+    """Sorted by place: those about the file ``first`` (the manifest), then file by file.
+
+    At one place errors come before warnings.
+    """
     return tuple(
         sorted(
             complaints,
@@ -56,6 +59,7 @@ def in_order(complaints: Iterable[Complaint], first: str = "") -> tuple[Complain
                 c.place.file,
                 c.place.line,
                 c.place.column,
+                c.warning,
                 c.problem,
             ),
         )

@@ -16,6 +16,7 @@ import yaml
 
 from orchestrator.manifest.frames import Frame, Key, Skip
 from orchestrator.manifest.nodes import Entry, Node, Rows, Spoiled, Spot, Table, Text, merge_into
+from orchestrator.manifest.source import tab_above
 from orchestrator.model import Complaint, Place
 
 MAX_ALIAS_NODES = 10_000
@@ -104,12 +105,16 @@ class Document:
     def _syntax_error(self, error: Exception) -> None:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         spot = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        inside_brackets = "flow" in str(getattr(error, "context", ""))  # tabs are allowed there
+        if not inside_brackets and (tab := tab_above(self.data, spot[0])) is not None:
+            self.complain(tab, f"{_NO_YAML}: a tab indents this line", _SPACES)
+            return
         words = getattr(error, "problem", None) or str(error) or type(error).__name__
         if context := getattr(error, "context", None):
             words = f"{words} ({context})"
         self.complain(
             spot,
-            f"this is not valid YAML: {words}",
+            f"{_NO_YAML}: {words}",
             "look here and just above for wrong indentation, an open quote or bracket, or a text"
             " with one of { } [ ] : # in it that needs quotes",
         )
@@ -322,6 +327,8 @@ class Document:
 
 
 HOW_TO_BEGIN = 'begin with the keys "version: 1", "batch: NAME" and "jobs:"'
+_NO_YAML = "this is not valid YAML"
+_SPACES = "only spaces may do that: write two for every step to the right"
 _KEYS = "a key is a plain word, followed by a colon"
 _DEFINE = 'mark the value once with "&name" before it is used as "*name"'
 

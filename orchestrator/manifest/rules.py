@@ -252,9 +252,18 @@ def _media_findings(
         seen = facts.get(path)
         if isinstance(seen, MediaError):
             problem = f"{key}: {path}: {seen.problem}"
-            yield _Finding(path=path, key=key, problem=problem, remedy=seen.remedy)
+            remedy = _home_hint(path, seen) or seen.remedy
+            yield _Finding(path=path, key=key, problem=problem, remedy=remedy)
         elif seen is not None:
             yield from _fitness(key, seen, spec.mode)
+
+
+def _home_hint(path: str, seen: MediaError) -> str:
+    """What to do about a missing file in "~", where a home folder was meant; else ""."""
+    homes = [folder for folder in path.split("/")[:-1] if folder.startswith("~")]
+    if not homes or seen.problem != "there is no such file":
+        return ""
+    return f'"{homes[0]}" is not expanded here: write the path of the folder out'
 
 
 def _fitness(key: str, seen: MediaFacts, mode: Mode) -> Iterator[_Finding]:

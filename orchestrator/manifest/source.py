@@ -79,3 +79,13 @@ def decode(data: bytes, findings: list[tuple[Spot, str, str]]) -> str:
 def spot_at(before: str) -> Spot:
     """Line and column of what follows ``before``."""
     return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def tab_above(data: bytes | str, line: int) -> Spot | None:
+    """The first tab that indents ``line`` (from 1), or the line above it; None: there is none."""
+    text = data.decode("utf-8", errors="replace") if isinstance(data, bytes) else data
+    for number, written in enumerate(text.split("\n")[max(0, line - 2) : line], max(1, line - 1)):
+        front = written[: len(written) - len(written.lstrip(" \t"))]
+        if "\t" in front and written.strip():
+            return number, front.index("\t") + 1
+    return None

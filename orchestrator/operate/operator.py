@@ -22,7 +22,7 @@ from orchestrator.engine.lock import is_held
 from orchestrator.errors import OrchestratorError, StaleJob, StoreError, UsageError
 from orchestrator.model import Event, EventKind, Job, State, TaskId
 from orchestrator.operate.explain import explain, gather
-from orchestrator.operate.find import Found, find, named, opened
+from orchestrator.operate.find import Found, Where, find, meant, named, opened
 from orchestrator.operate.places import Place
 from orchestrator.operate.vendor import Testimony, testimony
 from orchestrator.operate.views import Result, Sheet, Step, WhyView, step_of
@@ -38,7 +38,8 @@ class Operator:
     """One state folder, and the single jobs in it.
 
     ``state_dir`` None: `state` in the current folder, or ``ORCHESTRATOR_STATE``. ``env`` is where
-    credentials are read from. ``rehearsal``: the rehearsals of the folder are meant.
+    credentials are read from. ``rehearsal``: only the rehearsals of the folder are meant; without
+    it they are meant too where no real job has the name.
     """
 
     def __init__(
@@ -55,18 +56,21 @@ class Operator:
     async def why(self, pattern: str, *, flags: str = "") -> list[WhyView]:
         """The story of one job (of several, if it is known under several accounts).
 
-        ``flags`` go with the commands that it names.
+        ``flags`` go with the commands that it names, for a rehearsal behind ``--emulator``.
 
         Raises:
             UsageError: no job, or more than one, is meant.
             StoreError: the state store cannot be used.
         """
-        async with opened(self._place) as store:
-            found = await find(store, [pattern], self._place)
+        async with meant(self._place, [pattern]) as where:
+            store, place = where.store, where.place
+            found = await find(store, [pattern], place)
             _refuse_several(found, pattern)
             now = time.time()
             assert store is not None
-            return [await explain(store, f, self._place, now=now, flags=flags) for f in found]
+            flags = f" --emulator{flags}" if place.rehearsal else flags
+            views = [await explain(store, f, place, now=now, flags=flags) for f in found]
+        return [replace(view, rehearsed_too=where.rehearsed_too) for view in views]
 
     async def retry(self, patterns: Sequence[str]) -> Sheet:
         """What bringing these jobs back would do. Raises like :meth:`why`."""
@@ -77,10 +81,10 @@ class Operator:
 
     async def cancel(self, patterns: Sequence[str]) -> Sheet:
         """What giving these jobs up would do. Raises like :meth:`why`."""
-        async with opened(self._place) as store:
-            found = await find(store, patterns, self._place)
+        async with meant(self._place, patterns) as where:
+            found = await find(where.store, patterns, where.place)
             steps = [step_of(batch, job, intervene.cancel(job)) for batch, job in found]
-            return self._sheet("cancel", steps)
+            return _sheet("cancel", steps, where)
 
     async def resubmit(self, patterns: Sequence[str]) -> Sheet:
         """What submitting these jobs in doubt anew would do. Raises like :meth:`why`."""
@@ -91,11 +95,12 @@ class Operator:
         return await self._look("resolve", patterns, intervene.drop)
 
     async def _look(self, command: str, patterns: Sequence[str], rule: Rule) -> Sheet:
-        async with opened(self._place) as store:
-            found = await find(store, patterns, self._place)
+        async with meant(self._place, patterns) as where:
+            store = where.store
+            found = await find(store, patterns, where.place)
             assert store is not None
             steps = [await _ruled(store, each, rule) for each in found]
-            return self._sheet(command, steps)
+            return _sheet(command, steps, where)
 
     async def adopt(self, pattern: str, task_id: TaskId, *, force: bool = False) -> Sheet:
         """What giving this task to the one job in doubt would do. Asks the vendor about it.
@@ -109,23 +114,25 @@ class Operator:
         if not task_id.strip():
             raise UsageError("--task-id is empty: name the vendor's id of the task")
         task_id = TaskId(task_id.strip())
-        async with opened(self._place) as store:
-            found = await find(store, [pattern], self._place)
+        async with meant(self._place, [pattern]) as where:
+            store = where.store
+            found = await find(store, [pattern], where.place)
             _refuse_several(found, pattern)
             assert store is not None
             steps = [await _ruled(store, each, intervene.adopt) for each in found]
-            meant = [s for s in steps if s.ruling.effect is Effect.CHANGE]
-            if len(meant) > 1:
+            takers = [s for s in steps if s.ruling.effect is Effect.CHANGE]
+            if len(takers) > 1:
                 raise UsageError(
                     f"{pattern} is in doubt under several accounts: this task cannot be of both"
                 )
-            if meant:
-                steps = [await self._checked(store, meant[0], task_id, force)]
-            return self._sheet("resolve", steps)
+            if takers:
+                steps = [await self._checked(where, takers[0], task_id, force)]
+            return _sheet("resolve", steps, where)
 
-    async def _checked(self, store: AppStore, step: Step, task_id: TaskId, force: bool) -> Step:
+    async def _checked(self, where: Where, step: Step, task_id: TaskId, force: bool) -> Step:
         """The step with the task, if nothing speaks against it."""
-        batch, job = step.batch, step.job
+        batch, job, store = step.batch, step.job, where.store
+        assert store is not None
         if job.task_id not in (None, task_id):
             return _refused(step, f"its attempt has task {job.task_id} already")
         owner = await store.find_task(batch.account, task_id)
@@ -135,7 +142,7 @@ class Operator:
         mine = next(a for a in attempts if a.key == job.attempt)
         if owner is not None and mine.task_id != task_id:
             return _refused(step, f"task {task_id} belongs to an earlier attempt of this job")
-        said = await testimony(store, self._place, batch.account, mine, task_id, self._env)
+        said = await testimony(store, where.place, batch.account, mine, task_id, self._env)
         if said.against:
             return _refused(step, said.against)
         if said.silence and not force:
@@ -146,16 +153,6 @@ class Operator:
             )
         return _adopted(step, task_id, said)
 
-    def _sheet(self, command: str, steps: Sequence[Step]) -> Sheet:
-        batches = {step.batch.key: step.batch for step in steps}
-        running = frozenset(b.name for b in batches.values() if is_held(self._place.lock_of(b)))
-        return Sheet(
-            command=command,
-            rehearsal=self._place.rehearsal,
-            steps=tuple(steps),
-            running=running,
-        )
-
     async def carry_out(self, sheet: Sheet) -> Sheet:
         """Move every job that the sheet would change; returns what came of each.
 
@@ -163,13 +160,26 @@ class Operator:
             StoreError: the state store cannot be written; jobs moved before stay moved.
         """
         steps: list[Step] = []
-        async with opened(self._place) as store:
+        place = replace(self._place, rehearsal=sheet.rehearsal)
+        async with opened(place) as store:
             if store is None:
-                raise UsageError(f"the state in {self._place.own} has gone meanwhile")
+                raise UsageError(f"the state in {place.own} has gone meanwhile")
             for start in range(0, len(sheet.steps), AT_ONCE):
                 some = sheet.steps[start : start + AT_ONCE]
                 steps += await asyncio.gather(*(_carry_out(store, step) for step in some))
         return replace(sheet, steps=tuple(steps))
+
+
+def _sheet(command: str, steps: Sequence[Step], where: Where) -> Sheet:
+    batches = {step.batch.key: step.batch for step in steps}
+    running = frozenset(b.name for b in batches.values() if is_held(where.place.lock_of(b)))
+    return Sheet(
+        command=command,
+        rehearsal=where.place.rehearsal,
+        steps=tuple(steps),
+        running=running,
+        rehearsed_too=where.rehearsed_too,
+    )
 
 
 def _refuse_several(found: Sequence[Found], pattern: str) -> None:

@@ -19,9 +19,12 @@ def suggest_batches(
 
 
 def suggest_jobs(
-    state_dir: Path | None, env: Mapping[str, str], *, rehearsal: bool, start: str
+    state_dir: Path | None, env: Mapping[str, str], *, rehearsal: bool | None, start: str
 ) -> list[str]:
-    """BATCH/ID of jobs that begin with ``start``; while several batches do, only ``BATCH/``."""
+    """BATCH/ID of jobs that begin with ``start``; while several batches do, only ``BATCH/``.
+
+    ``rehearsal`` None: of both kinds, each name once.
+    """
     batch, slash, job = start.partition("/")
     paths = _files(state_dir, env, rehearsal)
     if not slash:
@@ -29,7 +32,8 @@ def suggest_jobs(
         if len(names) != 1:
             return [f"{name}/" for name in names]
         batch = names[0]
-    return [f"{batch}/{found}" for path in paths for found in job_ids(path, batch, job)]
+    found = [f"{batch}/{name}" for path in paths for name in job_ids(path, batch, job)]
+    return list(dict.fromkeys(found))
 
 
 def _files(state_dir: Path | None, env: Mapping[str, str], rehearsal: bool | None) -> list[Path]:

@@ -77,12 +77,17 @@ def step_of(batch: BatchRow, job: Job, ruling: Ruling, **more: Any) -> Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """Every job that a command is about. ``running``: batches on which a run is at work."""
+    """Every job that a command is about. ``running``: batches on which a run is at work.
+
+    ``rehearsal``: the jobs are rehearsals, which nothing was paid for. ``rehearsed_too``: they are
+    not, and there are rehearsals of the same names.
+    """
 
     command: str
     rehearsal: bool
     steps: tuple[Step, ...]
     running: frozenset[str] = frozenset()
+    rehearsed_too: bool = False
 
     def count(self, result: Result) -> int:
         """Steps with this result."""
@@ -109,13 +114,17 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhyView:
-    """The story of one job, and the events that it was made from."""
+    """The story of one job, and the events that it was made from.
+
+    ``rehearsed_too``: the job is a real one, and there is a rehearsal of the same name.
+    """
 
     batch: str
     job: Job
     rehearsal: bool
     story: Story
     events: tuple[StoredEvent, ...]
+    rehearsed_too: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``why``."""

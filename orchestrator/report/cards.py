@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import assert_never
 from urllib.parse import quote
 
-from orchestrator.model import JobId, State
+from orchestrator.model import JobId, JobSpec, State
 from orchestrator.report import figures
+from orchestrator.report.asked import asked
 from orchestrator.report.build import job_view
 from orchestrator.report.results import plain, seconds_of
 from orchestrator.store.base import JobRow
@@ -32,7 +33,8 @@ class Video:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One job on the page. Texts are not yet escaped; ``facts`` are pairs of name and value.
+    """One job on the page. Texts are not yet escaped; ``facts`` are pairs of name and value, and
+    so is ``asked``: what the manifest asked for (nothing where that is not known).
 
     ``mood`` (problem, going, done, aside) chooses the colours, ``link`` is the video's path
     relative to the page, percent-encoded.
@@ -51,6 +53,7 @@ class Card:
     task_id: str
     tags: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
+    asked: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +124,7 @@ def _gravity(row: JobRow) -> int:
 def sections(
     arranged: Sequence[tuple[str, list[JobRow], int]],
     videos: Mapping[JobId, Video],
+    specs: Mapping[JobId, JobSpec],
     beside: Path,
 ) -> list[Section]:
     """The cards of an arranged page that will lie in the folder ``beside``."""
@@ -129,14 +133,16 @@ def sections(
             key=key,
             title=_TITLES[key],
             jobs=len(rows) + more,
-            cards=tuple(_card(row, videos.get(row.job_id), beside) for row in rows),
+            cards=tuple(
+                _card(row, videos.get(row.job_id), specs.get(row.job_id), beside) for row in rows
+            ),
             more=more,
         )
         for key, rows, more in arranged
     ]
 
 
-def _card(row: JobRow, video: Video | None, beside: Path) -> Card:
+def _card(row: JobRow, video: Video | None, spec: JobSpec | None, beside: Path) -> Card:
     view = job_view(row)
     there = video is not None and video.there
     seconds = None if video is None else video.seconds or seconds_of(row)
@@ -154,6 +160,7 @@ def _card(row: JobRow, video: Video | None, beside: Path) -> Card:
         task_id=row.task_id or "",
         tags=row.tags,
         facts=_facts(row),
+        asked=() if spec is None else asked(spec),
     )
 
 

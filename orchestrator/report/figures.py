@@ -1,10 +1,10 @@
-"""Numbers as a page shows them. Pure; times of day are given in the machine's own zone."""
+"""Numbers as every face shows them. Pure; times of day are given in the machine's own zone."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-_SIZES = ("B", "kB", "MB", "GB", "TB")
+_SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def number(value: int) -> str:
@@ -36,7 +36,7 @@ def clip(seconds: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """A time that passed: ``42 s``, ``12 min 4 s``, ``5 h 10 min``, ``3 d 4 h``."""
+    """Two units at the most: ``0 s``, ``59 s``, ``12 min 4 s``, ``5 h 10 min``, ``3 d 4 h``."""
     whole = max(0, round(seconds))
     for unit_s, unit, smaller_s, smaller in (
         (86_400, "d", 3_600, "h"),

@@ -11,13 +11,13 @@ import base64
 import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import jinja2
 
-from orchestrator.model import JobId, State
+from orchestrator.model import JobId, JobSpec, State
 from orchestrator.report import figures
 from orchestrator.report.build import batch_view
 from orchestrator.report.cards import Section, Video, arrange, label, sections
@@ -51,7 +51,8 @@ class Subject:
 
     ``running``: which process works on the batch now, None if none does. ``videos`` tells of the
     files of those finished jobs that get a card; ``without_poster`` of them could have a picture
-    and were left out to be quick. ``now`` is Unix seconds.
+    and were left out to be quick. ``now`` is Unix seconds. ``specs`` tells what was asked for, of
+    jobs of which that is known.
     """
 
     batch: BatchRow
@@ -63,6 +64,7 @@ class Subject:
     posters_in_all: int
     without_poster: int
     now: float
+    specs: Mapping[JobId, JobSpec] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ def render(subject: Subject, beside: Path) -> str:
         running=subject.running,
         last=subject.last,
     )
-    shown = sections(arrange(subject.rows), subject.videos, beside)
+    shown = sections(arrange(subject.rows), subject.videos, subject.specs, beside)
     environment = _environment()
     style, script = (_source(name) for name in ("gallery.css", "gallery.js"))
     return environment.get_template("gallery.html").render(
@@ -171,18 +173,26 @@ def _figures(subject: Subject, view: BatchView) -> list[Figure]:
 
 
 def _run_figures(subject: Subject) -> list[Figure]:
-    """How long the last run took, how fast it was, how it ended."""
+    """How long the batch took, how fast the last run was, and how it ended."""
     last = subject.last
     if last is None:
         return [Figure(name="Last run", value="–", note="it was never run")]
     ended = last.ended_at or subject.now
-    elapsed = max(0.0, ended - last.owner.started_at)
-    began = f"began {figures.moment(last.owner.started_at)}"
     return [
-        Figure(name="Elapsed", value=figures.span(elapsed), note=began),
+        *_took(subject),
         *_rate(subject.rows, last.owner.started_at, ended),
         _end(last, subject.running),
     ]
+
+
+def _took(subject: Subject) -> list[Figure]:
+    """From the first run to the last video; pauses between runs count, later runs do not."""
+    began = subject.batch.created_at
+    done = [r.updated_at for r in subject.rows if r.state is State.DONE and not r.orphan]
+    if not done or max(done) <= began:
+        return []
+    note = "from the first run's start to the last video"
+    return [Figure(name="Time taken", value=figures.span(max(done) - began), note=note)]
 
 
 def _rate(rows: Sequence[JobRow], began: float, ended: float) -> list[Figure]:
@@ -194,16 +204,21 @@ def _rate(rows: Sequence[JobRow], began: float, ended: float) -> list[Figure]:
         return []
     rate = figures.per_hour(made / (ended - began) * 3600)
     videos = "1 video" if made == 1 else f"{figures.number(made)} videos"
-    return [Figure(name="Per hour", value=rate, note=f"{videos} in this run")]
+    return [Figure(name="Per hour", value=rate, note=f"{videos} in the last run")]
 
 
 def _end(last: RunRow, running: str | None) -> Figure:
+    began = f"began {figures.moment(last.owner.started_at)}"
     if last.exit_code is not None:
-        note = _EXITS.get(last.exit_code, "see the list of exit codes")
-        return Figure(name="Last run", value=f"exit {last.exit_code}", note=note)
+        took = figures.span((last.ended_at or 0.0) - last.owner.started_at)
+        words = _EXITS.get(last.exit_code, "see the list of exit codes")
+        return Figure(
+            name="Last run", value=f"exit {last.exit_code}", note=f"{words}; {began}, took {took}"
+        )
     if running is not None:
-        return Figure(name="Last run", value="running", note=running)
-    return Figure(name="Last run", value="cut off", note="it was killed; run it again to go on")
+        return Figure(name="Last run", value="running", note=f"{running}; {began}")
+    note = f"{began}, was killed; run it again to go on"
+    return Figure(name="Last run", value="cut off", note=note)
 
 
 def _bar(view: BatchView) -> list[tuple[str, str, float, float]]:
@@ -261,10 +276,13 @@ def _command(name: str, subject: Subject) -> str:
 def _again(view: BatchView) -> list[tuple[str, str]]:
     """Commands for jobs that need attention, each with what it does."""
     steps: list[tuple[str, str]] = []
-    if view.counts.get(State.FAILED, 0) or view.counts.get(State.IN_DOUBT, 0):
-        steps.append((f"orchestrator why {view.batch}/JOB", "tells the story of one job"))
-    if view.counts.get(State.FAILED, 0):
-        emulator = ["--emulator"] if view.rehearsal else []
+    emulator = ["--emulator"] if view.rehearsal else []
+    failed, given_up = view.counts.get(State.FAILED, 0), view.given_up
+    if failed or view.counts.get(State.IN_DOUBT, 0):
+        why = shlex.join(["orchestrator", "why", f"{view.batch}/JOB", *emulator])
+        more = ", and how 'resolve' brings back what was given up in doubt" if given_up else ""
+        steps.append((why, f"tells the story of one job{more}"))
+    if failed > given_up:
         again = shlex.join(["orchestrator", "run", view.manifest, *emulator, "--retry-failed"])
         steps.append((again, "tries the failed jobs again"))
     return steps

@@ -6,11 +6,13 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli_fakes import (
+    NOON,
     FakeOrchestrator,
     batch_view,
     complaint,
@@ -21,7 +23,7 @@ from cli_fakes import (
 )
 
 from orchestrator.app import Rehearsal, RunOptions
-from orchestrator.cli import facade, planned, standing, summary
+from orchestrator.cli import facade, planned, standing, summary, words
 from orchestrator.cli.main import main
 from orchestrator.errors import (
     BatchLocked,
@@ -270,12 +272,12 @@ def test_the_gravest_error_of_a_group_decides(command: Command, fake: FakeOrches
 def test_a_wrong_manifest_gives_one_line_a_complaint_and_their_number(
     command: Command, fake: FakeOrchestrator
 ) -> None:
-    fake.error = ManifestError([complaint(), complaint("odd", warning=True)])
+    fake.error = ManifestError([complaint("odd", warning=True), complaint()])
     ended = command("plan", "jobs.yaml")
     assert ended.code == 2
     assert ended.err.splitlines() == [
-        "jobs.yaml:3:5: warning: odd; did you mean 'avatar'?",
         "jobs.yaml:3:5: unknown key 'avatr'; did you mean 'avatar'?",
+        "jobs.yaml:3:5: warning: odd; did you mean 'avatar'?",
         "1 complaint, 1 warning",
     ]
 
@@ -505,6 +507,15 @@ def test_status_without_a_batch_is_one_line_each(command: Command, fake: FakeOrc
     ]
 
 
+@pytest.mark.parametrize("flags", [(), ("--quiet",)])
+def test_the_headline_of_a_rehearsal_says_that_it_is_one(
+    flags: tuple[str, ...], command: Command, fake: FakeOrchestrator
+) -> None:
+    fake.ran = run_view(status=batch_view(rehearsal=True), headline="spring: all 2 videos done")
+    ended = command("run", "jobs.yaml", "--emulator", *flags)
+    assert ended.out.splitlines()[0] == "spring (rehearsal): all 2 videos done"
+
+
 def test_status_of_a_batch_names_failures_and_the_next_command(
     command: Command, fake: FakeOrchestrator
 ) -> None:
@@ -522,7 +533,8 @@ def test_status_of_a_batch_names_failures_and_the_next_command(
         "",
         "manifest  jobs.yaml",
         "credits   2.5",
-        "next      orchestrator jobs spring --in failed    # shows why they failed",
+        "next      orchestrator jobs spring --in failed --state 'my state'"
+        "    # shows why they failed",
         "next      orchestrator run jobs.yaml --emulator --state 'my state' --retry-failed"
         "    # tries the failed jobs again",
     ]
@@ -535,6 +547,34 @@ def test_status_of_an_unfinished_batch_says_how_it_goes_on(
     lines = command("status", "spring").out.splitlines()
     assert lines[-1] == ("next      orchestrator run jobs.yaml    # goes on where this run stopped")
     assert lines[-2].endswith("exit code 130")
+
+
+def test_status_of_a_batch_whose_run_was_killed_says_so_and_how_it_goes_on(
+    command: Command, fake: FakeOrchestrator
+) -> None:
+    cut = batch_view(job_view("a", State.SUBMITTING), last_began_at=NOON)
+    fake.views = [cut]
+    began = words.moment(NOON)
+    assert command("status", "spring").out.splitlines()[-2:] == [
+        f"last run  began {began} and was cut off (killed, or the machine stopped)",
+        "next      orchestrator run jobs.yaml    # goes on where the last run was cut off",
+    ]
+    assert command("status").out == "spring: 0 of 1 done, 1 submitting, last run cut off\n"
+    for whole in ({"running": "process 4711 on host"}, {"last_ended_at": NOON + 9}):
+        fake.views = [replace(cut, **whole)]
+        assert "cut off" not in command("status", "spring").out
+
+
+def test_jobs_given_up_in_doubt_are_not_sent_in_a_circle(
+    command: Command, fake: FakeOrchestrator
+) -> None:
+    dropped = job_view("b", State.FAILED, given_up=True)
+    fake.views = [batch_view(job_view("a"), dropped)]
+    shown = command("status", "spring").out
+    assert "--retry-failed" not in shown
+    assert "orchestrator why spring/JOB    # says how 'resolve' brings back" in shown
+    fake.views = [batch_view(job_view("a", State.FAILED), dropped)]
+    assert "--retry-failed" in command("status", "spring").out
 
 
 def test_status_of_a_running_batch_says_how_to_look_on(
@@ -551,14 +591,55 @@ def test_status_of_an_empty_folder_is_no_error(command: Command, fake: FakeOrche
     ended = command("status", "--state", "/nowhere")
     assert (ended.code, ended.out) == (0, "no batches in /nowhere\n")
     assert command("status", "--json").document == {"batches": []}
-    assert command("status", "spring", "--state", "/nowhere").code == 0
 
 
-def test_an_unknown_batch_among_others_is_a_slip(command: Command, fake: FakeOrchestrator) -> None:
+@pytest.mark.parametrize("name", ["status", "jobs"])
+@pytest.mark.parametrize(
+    ("batch", "told"),
+    [
+        ("sprin", "no batch sprin in state; did you mean spring?"),
+        ("x", "no batch x in state; there is: autumn, spring"),
+        ("autumn", "no rehearsal autumn in state, but a batch: leave out --emulator"),
+    ],
+)
+def test_an_unknown_batch_is_a_slip(
+    name: str, batch: str, told: str, command: Command, fake: FakeOrchestrator
+) -> None:
     fake.views = [batch_view(), batch_view(batch="autumn")]
-    ended = command("status", "sprin")
+    ended = command(name, batch, *(["--emulator"] if batch == "autumn" else []))
+    assert (ended.code, ended.out, ended.err) == (2, "", f"orchestrator: {told}\n")
+
+
+@pytest.mark.parametrize("name", ["status", "jobs"])
+def test_a_batch_in_a_folder_without_any_is_a_slip(
+    name: str, command: Command, fake: FakeOrchestrator
+) -> None:
+    ended = command(name, "spring", "--state", "/nowhere")
     assert ended.code == 2
-    assert ended.err == "orchestrator: no batch sprin in state; there is: autumn, spring\n"
+    assert "no batch spring in /nowhere: there is none at all (--state DIR?)" in ended.err
+
+
+def test_no_job_of_a_batch_that_is_there_is_no_slip(
+    command: Command, fake: FakeOrchestrator
+) -> None:
+    fake.views = [batch_view()]
+    ended = command("jobs", "spring", "--in", "failed")
+    assert (ended.code, ended.err) == (0, "no such jobs\n")
+
+
+@pytest.mark.parametrize("name", [("jobs",), ("export", "spring")])
+def test_a_state_that_does_not_exist_is_told_with_the_one_that_was_meant(
+    name: tuple[str, ...], command: Command
+) -> None:
+    ended = command(*name, "--in", "faild")
+    assert (ended.code, "--in faild: no such state (did you mean failed?); there" in ended.err) == (
+        2,
+        True,
+    )
+    ended = command(*name, "--in", "xyz")
+    assert "no such state; there are: pending, ready, submitting" in ended.err
+    ended = command(*name, "--state", "faild")
+    assert (ended.code, "for the jobs in a state: --in failed" in ended.err) == (2, True)
 
 
 def test_status_with_json_is_the_object_of_the_one_batch(
@@ -573,6 +654,14 @@ def test_status_with_json_is_the_object_of_the_one_batch(
     }
     fake.views = [rehearsal]
     assert command("status", "--json").document == rehearsal.to_json()
+
+
+def test_who_watches_a_run_is_not_told_to_watch_it() -> None:
+    view = batch_view(running="process 4711 on host")
+    assert "--watch" in standing.detail(view, None)[-1]
+    assert standing.detail(view, None, watching=True)[-1] == "running   process 4711 on host"
+    failed = batch_view(job_view("b", State.FAILED))
+    assert standing.detail(failed, None, watching=True) == standing.detail(failed, None)
 
 
 def test_watching_and_json_exclude_each_other(command: Command) -> None:

@@ -376,7 +376,7 @@ def test_why_tells_the_story(command: Command, fake: FakeOperator) -> None:
     assert ended.code == 0
     assert fake.asked == [
         ("open", Path("my data"), True),
-        ("why", "hello", " --emulator --state 'my data'"),
+        ("why", "hello", " --state 'my data'"),
     ]
     lines = ended.out.splitlines()
     assert lines[0] == f"{STORY.headline}."
@@ -435,6 +435,30 @@ def test_a_warning_stands_under_its_job() -> None:
 def test_a_summary_names_the_rehearsal() -> None:
     rehearsed = replace(sheet(step("one", result=Result.CHANGED)), rehearsal=True)
     assert summary(rehearsed, dry_run=False) == "retry (rehearsal): 1 changed"
+
+
+def test_a_rehearsal_is_marked_wherever_it_is_named(command: Command, fake: FakeOperator) -> None:
+    fake.views = [replace(WHY, rehearsal=True)]
+    told = command("why", "hello").out.splitlines()[0]
+    assert told.startswith("spring/hello (rehearsal) failed, since ")
+    fake.sheet = replace(sheet(step("hello")), rehearsal=True)
+    assert "(rehearsal)" in question(fake.sheet)
+    lines = command("retry", "hello").out.splitlines()
+    assert lines[-2:] == [
+        "retry (rehearsal): 1 changed",
+        "next: orchestrator run jobs.yaml --emulator    # goes on with it",
+    ]
+
+
+def test_a_rehearsal_of_a_real_job_s_name_is_mentioned(
+    command: Command, fake: FakeOperator
+) -> None:
+    fake.views = [replace(WHY, rehearsed_too=True)]
+    fake.sheet = replace(sheet(step("hello")), rehearsed_too=True)
+    for name in ("why", "retry"):
+        ended = command(name, "hello", "--json")
+        assert "a rehearsal of this name exists, too (--emulator)" in ended.err
+        assert "rehearsed_too" not in ended.document
 
 
 def test_the_question_counts() -> None:

@@ -50,12 +50,13 @@ def test_help_names_every_command() -> None:
     ended = orchestrator("--help")
     assert ended.returncode == 0
     assert re.findall(r"^  (\w+)  +[A-Z]", ended.stdout, re.M) == COMMANDS
-    assert max(map(len, ended.stdout.splitlines())) <= 85
+    assert max(map(len, ended.stdout.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_a_command_is_one_sentence_with_examples(command: str) -> None:
     text = orchestrator(command, "-h").stdout
+    assert max(map(len, text.splitlines())) <= 80
     sentence, rest = text.split("\n\n", 2)[1:]
     assert sentence.strip().endswith(".")
     assert sentence.count(". ") == 0
@@ -87,7 +88,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["fly"], "No such command 'fly'"),
         (["run"], "Missing argument 'MANIFEST'"),
         (["run", "jobs.yaml", "--limit", "0"], "--limit"),
-        (["jobs", "--in", "wild"], "'in_doubt'"),
+        (["jobs", "--in", "wild"], " in_doubt, "),
     ],
 )
 def test_wrong_usage_ends_2_with_words_on_stderr(words: list[str], message: str) -> None:

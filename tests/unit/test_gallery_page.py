@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from results_kit import BATCH, HOME, NOON, job_row, run_row, subject
 
-from orchestrator.model import JobId, State
+from orchestrator.model import AudioKind, AvatarKind, JobId, JobSpec, Mode, State
+from orchestrator.report.asked import LONGEST_TEXT
 from orchestrator.report.cards import Video, arrange, mood, relative
 from orchestrator.report.gallery import MARK, Subject, render
 from orchestrator.store.base import JobRow
@@ -197,19 +198,78 @@ def test_the_summary_of_a_run_that_ended() -> None:
     shown = page(*rows, job_row("d", State.FAILED), last=last)
     told = figures_of(shown)
     assert told["Credits"] == "2, as the vendor&#39;s log says"
-    assert told["Elapsed"].startswith("2 h, began ")
-    assert told["Per hour"] == "1.0, 2 videos in this run"
-    assert told["Last run"] == "exit 3, some jobs failed"
+    assert told["Time taken"] == "2 min 40 s, from the first run&#39;s start to the last video"
+    assert told["Per hour"] == "1.0, 2 videos in the last run"
+    assert told["Last run"].startswith("exit 3, some jobs failed; began ")
+    assert told["Last run"].endswith(", took 2 h")
     assert "3 of 4 videos done." in shown.texts
 
 
 def test_the_summary_of_a_run_that_goes_on_was_killed_or_never_was() -> None:
     cut = run_row(ended_at=None, exit_code=None)
     running = "process 4711 on studio"
-    assert figures_of(page(last=cut))["Last run"].startswith("cut off, ")
-    assert figures_of(page(last=cut, running=running))["Last run"] == f"running, {running}"
-    assert figures_of(page(last=cut))["Elapsed"].startswith("2 h 30 min, ")
+    assert figures_of(page(last=cut))["Last run"].startswith("cut off, began ")
+    going = figures_of(page(last=cut, running=running))["Last run"]
+    assert going.startswith(f"running, {running}; began ")
     assert figures_of(page(last=None)).keys() == {"Credits", "Last run"}
+
+
+def test_a_run_that_made_nothing_does_not_change_what_the_batch_took() -> None:
+    rows = [job_row("a"), job_row("b", updated_at=NOON + 3_500)]
+    first = figures_of(page(*rows))["Time taken"]
+    owner = replace(run_row().owner, started_at=NOON + 8_000)
+    again = replace(run_row(ended_at=NOON + 8_001), owner=owner)
+    told = figures_of(page(*rows, last=again))
+    assert told["Time taken"] == first
+    assert first.startswith("1 h, ")
+    assert told["Last run"].endswith("took 1 s")
+    assert "Per hour" not in told
+
+
+SPEC = JobSpec(
+    job_id=JobId("a"),
+    avatar_kind=AvatarKind.PUBLIC,
+    avatar="3327",
+    audio_kind=AudioKind.TEXT,
+    audio="Welcome to our  house.\n" * 20,
+    output=HOME / "out" / "spring" / "a.mp4",
+    voice="VOICE_ID",
+)
+
+
+def test_a_card_says_what_was_asked_for() -> None:
+    files = replace(
+        SPEC,
+        job_id=JobId("b"),
+        avatar_kind=AvatarKind.VIDEO,
+        avatar="/media/anna.mp4",
+        audio_kind=AudioKind.FILE,
+        audio="/media/hello.wav",
+        mode=Mode.AVATAR2,
+    )
+    shown = page(job_row("a"), job_row("b"), specs={JobId("a"): SPEC, JobId("b"): files})
+    for text in ("public 3327", "VOICE_ID", "anna.mp4", "hello.wav", "avatar2"):
+        assert text in shown.texts
+    [said] = [text for text in shown.texts if text.startswith("Welcome")]
+    assert said.endswith(" …")
+    assert len(said) <= LONGEST_TEXT + 2
+    assert said.startswith("Welcome to our house. Welcome")
+    assert "/media" not in shown.source
+
+
+def test_a_hostile_text_or_name_stays_text() -> None:
+    spec = replace(SPEC, audio=HOSTILE, voice=HOSTILE, avatar=HOSTILE, caption=HOSTILE)
+    shown = page(job_row("a"), specs={JobId("a"): spec})
+    assert HOSTILE in shown.texts
+    assert len(shown.all("script")) == 1
+    assert shown.all("img") == []
+
+
+def test_what_was_given_up_in_doubt_is_not_sent_in_a_circle() -> None:
+    dropped = job_row("a", State.FAILED, reason="operator:drop")
+    assert "--retry-failed" not in page(dropped).source
+    assert "resolve" in page(dropped).source
+    assert "--retry-failed" in page(dropped, job_row("b", State.FAILED)).source
 
 
 def test_a_batch_without_jobs_is_a_page_too() -> None:

@@ -63,6 +63,21 @@ def test_a_file_that_cannot_be_used_is_one_complaint_at_the_first_job_that_names
     ]
 
 
+def test_a_missing_file_in_a_home_folder_is_complained_about_with_its_reason() -> None:
+    missing, empty = "there is no such file", "the file is empty"
+    [told] = _told([_job(1)], MediaError("/m/anna.mp4", missing, "check the path"))
+    assert told.endswith("; check the path")
+    for path, problem, remedy in (
+        ("/m/~/anna.mp4", missing, '"~" is not expanded here: write the path of the folder out'),
+        ("/m/~ben/anna.mp4", missing, '"~ben" is not expanded here: write the path'),
+        ("/m/~/anna.mp4", empty, "export it again"),
+        ("/m/~anna.mp4", missing, "export it again"),
+    ):
+        job = replace(_job(1), avatar=path)
+        [told] = _told([job], MediaError(path, problem, "export it again"))
+        assert f"{problem}; {remedy}" in told
+
+
 def test_files_without_the_stream_that_is_needed_are_complaints() -> None:
     assert _told(
         [_job(1), _job(2)], replace(VIDEO, has_video=False), replace(SOUND, has_audio=False)
