@@ -329,7 +329,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job as the store knows it. ``version`` grows by one with every change (compare and set)."""
+    """A job as the store knows it. ``version`` grows by one with every change (compare and set).
+
+    ``made``: the revision of its last video that reached `done`; None: it never had one. It tells
+    what name an older video, which was paid for, is kept under when a newer one takes its place.
+    """
 
     key: JobKey
     job_id: JobId
@@ -351,6 +355,7 @@ class Job:
     reason: str = ""
     message: str = ""
     credits: float | None = None
+    made: Revision | None = None
 
     @property
     def hashes(self) -> tuple[ContentHash, ...]:

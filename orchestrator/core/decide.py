@@ -155,15 +155,25 @@ def _submits(facts: Facts) -> tuple[JobKey, ...]:
     if not _may_submit(facts) or gate.probe or facts.now < gate.open_at:
         return ()
     room = min(gate.at_once - facts.unanswered, facts.slots_free - facts.unclaimed)
+    if room <= 0:
+        return ()
     chosen: list[JobKey] = []
     alike = set(facts.unanswered_visible)
-    for job in sorted(facts.ready, key=lambda job: job.visible in facts.doubtful_visible):
+    for job in _doubtful_last(facts):
         if len(chosen) >= room:
             break
         if job.visible not in alike:
             chosen.append(job.key)
             alike.add(job.visible)
     return tuple(chosen)
+
+
+def _doubtful_last(facts: Facts) -> Sequence[Ready]:
+    """The ready jobs, those like a job in doubt at the end."""
+    doubtful = facts.doubtful_visible
+    if not doubtful:
+        return facts.ready
+    return sorted(facts.ready, key=lambda job: job.visible in doubtful)
 
 
 def _may_submit(facts: Facts) -> bool:

@@ -373,8 +373,8 @@ def _put_fate(status: int, s3_code: str) -> PutFate:
 def find_task_id(result: Any) -> TaskId | None:
     """The first non-empty text under a key ``taskId`` in a reply, nearest to its root.
 
-    The spelling of the key is read leniently (``task_id``, ``taskID``). Ids that cannot be
-    stored as UTF-8 are none.
+    The spelling of the key is read leniently (``task_id``, ``taskID``). Texts that cannot be
+    printed as they stand (control characters, half of a surrogate pair) are no ids.
     """
     queue: deque[Any] = deque([result])
     while queue:
@@ -393,7 +393,7 @@ def _id_text(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     text = value.strip()
-    if not text or any(0xD800 <= ord(c) <= 0xDFFF for c in text):
+    if not text or not text.isprintable():
         return None
     return text
 

@@ -62,7 +62,7 @@ async def _no_link(job: Job, view: TaskView, floor: Floor) -> None:
 async def _fetch(job: Job, link: str, floor: Floor) -> None:
     desk = floor.desk
     try:
-        fetched = await desk.ports.fetcher.fetch(link, await _order(job, desk))
+        fetched = await desk.ports.fetcher.fetch(link, _order(job, desk))
     except DownloadError as error:
         await _not_fetched(job, link, error, floor)
         return
@@ -100,22 +100,21 @@ async def _give_up(job: Job, reason: str, message: str, floor: Floor) -> None:
     await floor.file(await floor.move(job, event))
 
 
-async def _order(job: Job, desk: Desk) -> Order:
+def _order(job: Job, desk: Desk) -> Order:
     """What the download has to bring, and where an older file goes."""
     return Order(
         output=job.spec.output,
         verify=desk.settings.verify,
-        keep_as=await _keep_as(job, desk),
+        keep_as=_keep_as(job, desk),
         duration_s=job.audio_s if job.spec.audio_kind is AudioKind.FILE else None,
     )
 
 
-async def _keep_as(job: Job, desk: Desk) -> Path | None:
+def _keep_as(job: Job, desk: Desk) -> Path | None:
     """The name that an older file at the output path gets: a paid video is never overwritten."""
     output = job.spec.output
-    made = await desk.store.made(job)
-    if made is not None and made[0] != job.revision:
-        return output.with_name(f"{output.stem}.{made[0][:8]}{output.suffix}")
+    if job.made is not None and job.made != job.revision:
+        return output.with_name(f"{output.stem}.{job.made[:8]}{output.suffix}")
     if desk.overwrite:
         return None
     return output.with_name(f"{output.stem}.kept{output.suffix}")

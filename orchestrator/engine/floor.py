@@ -24,11 +24,22 @@ from orchestrator.model import ContentHash, Event, EventKind, Job, JobKey, State
 
 T = TypeVar("T")
 
+SLOT_STAYS = frozenset(
+    {
+        EventKind.ASSETS_LIVE,
+        EventKind.UPLOAD_FAILED,
+        EventKind.SUBMIT_ACCEPTED,
+        EventKind.DOWNLOADED,
+    }
+)
+"""Events that neither take nor free a slot of the account."""
+
 
 class Floor:
     """The shared state of one run. ``stop`` ends the run, ``wake`` has its loop look again.
 
     ``stale``: another process changed a job that this run watched; look which tasks there are.
+    ``slot_changes`` counts what this run did that may have taken or freed a slot.
     """
 
     def __init__(
@@ -51,6 +62,7 @@ class Floor:
         self.promoting: set[JobKey] = set()
         self.unanswered: dict[JobKey, str] = {}
         self.unclaimed = 0
+        self.slot_changes = 0
         self.polling: set[JobKey] = set()
         self.downloading: set[JobKey] = set()
         self.probing = False
@@ -85,6 +97,7 @@ class Floor:
     async def move(self, job: Job, event: Event) -> Job:
         """Checkpoint an event, then count and tell it. A cancelled caller does not tear it."""
         after = await self.shield(self.desk.store.move(job, event))
+        self.slot_changes += event.kind not in SLOT_STAYS
         self.tally.moved(job, after, event.kind, self.desk.now())
         if event.kind in FAILURES and after.state is not State.CANCELLED:
             self._failed(job, event)

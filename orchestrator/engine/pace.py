@@ -23,6 +23,8 @@ from orchestrator.store.base import EngineStore
 
 BLOCK_S = 0.1
 """Turns are reserved in blocks of about so many seconds, to spare the disk at high rates."""
+FINE_S = 0.002
+"""Turns nearer than this are reserved in blocks in any case: no sleep is so exact."""
 LATE_S = 0.01
 """A turn is let go when it passed by so long ago (or one interval, if that is shorter)."""
 LONGEST_LEAD, LEAD_DECAY = 6.0, 0.25
@@ -62,7 +64,16 @@ class Recent:
 
     def too_late(self, turn: float, now: float) -> bool:
         """Whether a turn passed by too long ago to be used."""
-        return turn < now - min(LATE_S, self.rate.interval_s)
+        return turn < self.oldest(now)
+
+    def oldest(self, now: float) -> float:
+        """Turns before this time passed by too long ago to be used."""
+        return now - min(LATE_S, self.rate.interval_s)
+
+    def block(self, *, alone: bool) -> int:
+        """How many turns to reserve at once. ``alone``: one by one, if that can be told apart."""
+        interval_s = self.rate.interval_s
+        return 1 if alone and interval_s > FINE_S else max(1, int(BLOCK_S / interval_s))
 
 
 class Pacer:
@@ -126,7 +137,9 @@ class Pacer:
         try:
             while self._somebody_waits():
                 if self._submits and not self._submit_turns:
-                    await self._reserve_submits(1, self._next_turn_at())
+                    await self._reserve_submits(
+                        self._submit.block(alone=True), self._next_turn_at()
+                    )
                     continue
                 wanted_at = self._wanted_at()
                 begin_at = wanted_at - self._lead_s()
@@ -198,14 +211,14 @@ class Pacer:
 
     async def _next_turn(self, wanted_at: float) -> float:
         """The next request turn from ``wanted_at`` on, in monotonic seconds."""
-        while self._turns and self._request.too_late(self._turns[0], wanted_at):
+        oldest = self._request.oldest(wanted_at)
+        while self._turns and self._turns[0] < oldest:
             self._turns.popleft()
         if not self._turns:
-            interval_s = self._request.rate.interval_s
-            count = 1 if self._submits else max(1, int(BLOCK_S / interval_s))
-            turns = await self._reserve("request", self._request.rate, count, wanted_at)
+            rate, count = self._request.rate, self._request.block(alone=bool(self._submits))
+            turns = await self._reserve("request", rate, count, wanted_at)
             self._turns.extend(turns)
-            self._turns_end = turns[-1] + interval_s
+            self._turns_end = turns[-1] + rate.interval_s
         return self._turns.popleft()
 
     def _submit_is_next(self, at: float) -> bool:
@@ -223,7 +236,8 @@ class Pacer:
         turns, rate = self._submit_turns, self._submit.rate
         _forget_all_but_last(turns, at)
         if len(turns) == 1 and self._submit.too_late(turns[0], at):
-            await self._reserve_submits(1 if self._lead < CROWDED_LEAD else 2, at)
+            crowded = self._lead >= CROWDED_LEAD
+            await self._reserve_submits(max(1 + crowded, self._submit.block(alone=True)), at)
             _forget_all_but_last(turns, at)
         turn = turns.popleft()
         if not self._submit.too_late(turn, at):

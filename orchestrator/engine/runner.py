@@ -37,6 +37,8 @@ LAST_WRITES_S = 10.0
 """How long the end of a run waits for checkpoints that are being written."""
 LOG_PATIENCE_S, LOG_SLACK_S = 20.0, 60.0
 """The end of a run waits so long for the credit log, and reads it from a bit before its start."""
+SLOTS_FRESH_S = 0.25
+"""The account's held slots are counted again after this long, though this run changed none."""
 REFRESH_S = 5.0
 """The loop looks again at least this often, whatever it waits for."""
 
@@ -63,6 +65,7 @@ class Engine:
         self._stops: list[Stop] = []
         self._draining = False
         self._look_around_at = 0.0
+        self._slots = 0, -1, 0.0
         self._drain_until: float | None = None
         self._error: BaseException | None = None
         self._observer = observer
@@ -106,6 +109,8 @@ class Engine:
             if decision.rest or self._out_of_time():
                 return
             self._act(decision)
+            # Each stage notes in its first step what it is at; nothing is decided before that.
+            await asyncio.sleep(0)
             if desk.flow.unkept(desk.now()):
                 self._start(self._remember())
             await self._sleep(decision.wake_at)
@@ -158,7 +163,7 @@ class Engine:
         floor, desk = self._floor, self._desk
         limits = desk.limits
         await floor.windows.refill()
-        used = await desk.store.slots_used(desk.batch.account, desk.slot_rule, desk.wall())
+        used = await self._slots_used()
         per_s = limits.request_rate.count / limits.request_rate.per_s
         slots_free = self._slots_free(used)
         return Facts(
@@ -192,6 +197,17 @@ class Engine:
             max_downloads=limits.downloads,
             max_polls=max(2, min(32, round(per_s / 2))),
         )
+
+    async def _slots_used(self) -> int:
+        """Slots that are held, counted anew when this run has changed something, and now and then:
+        others may have, and doubts age. A claim counts once more, in its own transaction."""
+        desk, floor, now = self._desk, self._floor, self._desk.now()
+        count, changes, at = self._slots
+        if changes != floor.slot_changes or now >= at + SLOTS_FRESH_S:
+            changes = floor.slot_changes
+            count = await desk.store.slots_used(desk.batch.account, desk.slot_rule, desk.wall())
+            self._slots = count, changes, now
+        return count
 
     def _slots_free(self, used: int) -> int:
         """Slots for the next submit. A knock asks after all tasks: it goes out alone."""

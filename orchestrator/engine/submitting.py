@@ -98,6 +98,7 @@ async def _claim(job: Job, floor: Floor) -> Claim | None:
             desk.purse(job, wall),
         )
     )
+    floor.slot_changes += 1
     if claim.refusal is None and claim.job is not None:
         floor.tally.moved(job, claim.job, EventKind.SUBMIT_INTENT, desk.now())
         return claim

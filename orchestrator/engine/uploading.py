@@ -20,9 +20,9 @@ async def upload(content: ContentHash, floor: Floor) -> None:
     floor.uploading.add(content)
     try:
         needing = floor.windows.needing(content)
-        known = await floor.desk.store.assets(floor.desk.batch.account, [content])
-        if needing and known:
-            await _upload(needing[0], known[0], floor)
+        asset = floor.windows.asset(content)
+        if needing and asset is not None:
+            await _upload(needing[0], asset, floor)
     finally:
         floor.uploading.discard(content)
 
@@ -56,7 +56,11 @@ async def _failed(job: Job, content: ContentHash, result: NotUploaded, floor: Fl
         message=f"{path}: {result.message}",
     )
     floor.windows.begin(job.key)
-    await floor.file(await floor.move(job, event))
+    try:
+        await floor.file(await floor.move(job, event))
+    except StaleJob:
+        floor.windows.end(job.key)
+        raise
 
 
 async def promote(job: Job, floor: Floor) -> None:

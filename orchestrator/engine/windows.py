@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.core.decide import Ready, Waiting
 from orchestrator.model import AvatarKind, ContentHash, Job, JobKey
-from orchestrator.store.base import BatchRow, EngineStore
+from orchestrator.store.base import Asset, BatchRow, EngineStore
 
 SIZE = 256
 """Rows loaded at once."""
@@ -36,6 +36,7 @@ class Windows:
         # In the order of `pending`; a job whose files are still being looked up is not here.
         self._waiting: dict[JobKey, Waiting] = {}
         self._lacking: dict[ContentHash, dict[JobKey, None]] = {}
+        self._assets: dict[ContentHash, Asset] = {}
         # By priority, then in manifest order.
         self._queue: list[tuple[int, JobKey, Ready]] = []
         self._pending_view: tuple[Waiting, ...] | None = None
@@ -54,6 +55,7 @@ class Windows:
                 self.put_ready(job)
         if not self.pending and self._more["pending"]:
             jobs = await self._store.pending(self._batch.key, SIZE)
+            self._assets.clear()
             fresh = self._take("pending", jobs)
             self.pending.update((job.key, job) for job in fresh)
             await self._look_up(self.pending.values())
@@ -71,6 +73,7 @@ class Windows:
         every = sorted({content for hashes in wanted.values() for content in hashes})
         assets = await self._store.assets(self._batch.account, every)
         live = {asset.content_hash for asset in assets if asset.file_id is not None}
+        self._assets.update((a.content_hash, a) for a in assets if a.file_id is None)
         for key, hashes in wanted.items():
             if key in self.pending:
                 self._lack(key, tuple(dict.fromkeys(h for h in hashes if h not in live)))
@@ -156,6 +159,7 @@ class Windows:
 
     def uploaded(self, content: ContentHash) -> None:
         """An asset has its file id now."""
+        self._assets.pop(content, None)
         for key in self._lacking.pop(content, ()):
             missing = self._waiting[key].missing
             left = tuple(x for x in missing if x != content)
@@ -165,6 +169,10 @@ class Windows:
     def needing(self, content: ContentHash) -> list[Job]:
         """The pending jobs in sight that lack this asset, in order."""
         return [self.pending[key] for key in self._lacking.get(content, ())]
+
+    def asset(self, content: ContentHash) -> Asset | None:
+        """An asset that pending jobs in sight lack."""
+        return self._assets.get(content)
 
 
 def _place(entry: tuple[int, JobKey, Ready]) -> tuple[int, JobKey]:

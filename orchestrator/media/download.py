@@ -13,13 +13,13 @@ import hashlib
 import os
 import shutil
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-import aiofiles
 import aiohttp
 import yarl
 
@@ -28,15 +28,12 @@ from orchestrator.core.limits import Throttle
 from orchestrator.errors import DownloadError, UsageError
 from orchestrator.media.offer import Offer, read_offer
 from orchestrator.media.parts import Part, Parts, md5_of, settle, tag_of
+from orchestrator.media.receiving import append, flowing
 from orchestrator.media.verify import verify_video
 from orchestrator.model import Verify
 
-_WRITE_BYTES = 512 * 1024
 _READ_BUFFER_BYTES = 256 * 1024
 _SOCKETS = 100
-SLOWEST_BYTES = 64 * 1024
-"""Less than this in ``idle_s`` seconds is as good as nothing: a server that sends a byte a second
-would keep a download's place for days. What came is kept, and the next try goes on from there."""
 
 
 class OrderLike(Protocol):
@@ -87,8 +84,8 @@ class Downloader:
         proxies: Proxies | None = None,
         throttle: Throttle | None = None,
     ) -> None:
-        """``idle_s``: how long less than :data:`SLOWEST_BYTES` may come; a whole download has no
-        limit.
+        """``idle_s``: how long less than ``receiving.SLOWEST_BYTES`` may come; a whole download has
+        no limit.
 
         ``proxies`` None: as the environment says. ``throttle``: the bandwidth of all downloads
         together; None is no limit.
@@ -138,18 +135,21 @@ class Downloader:
             raise _disk_error(error, order.output) from error
 
     async def _fetch(self, url: str, order: OrderLike) -> Fetched:
-        await asyncio.to_thread(order.output.parent.mkdir, parents=True, exist_ok=True)
         whole = await self._intact(url, order.output)
+        return await asyncio.to_thread(self._finish, whole, order)
+
+    def _finish(self, whole: _Whole, order: OrderLike) -> Fetched:
+        """Verify a complete part and give it its name. Blocks."""
         level = order.verify
         if level is Verify.LENGTH and whole.offer.total_bytes is None:
             level = Verify.CONTAINER  # there is no announced length to compare with
         try:
-            duration_s = await asyncio.to_thread(verify_video, whole.path, level, order.duration_s)
+            duration_s = verify_video(whole.path, level, order.duration_s)
         except DownloadError:
-            await self._forget(order.output)
+            self._parts.remove(order.output)
             raise
-        kept = await asyncio.to_thread(settle, whole.path, order.output, order.keep_as)
-        await self._forget(order.output)
+        kept = settle(whole.path, order.output, order.keep_as)
+        self._parts.remove(order.output)
         return Fetched(
             size_bytes=whole.size_bytes,
             duration_s=duration_s,
@@ -175,10 +175,13 @@ class Downloader:
 
     async def _whole(self, url: str, output: Path) -> _Whole:
         """A complete part: resumed if the server has the rest of it, else from the beginning."""
-        part = await asyncio.to_thread(self._parts.find, output)
+        part = None
+        if not self._parts.none_of(output):
+            part = await asyncio.to_thread(self._prepare, output)
         whole = None if part is None else await self._request(url, output, part)
         if whole is None:
-            await self._forget(output)
+            if not self._parts.none_of(output):
+                await self._forget(output)
             whole = await self._request(url, output, None)
         if whole is None:
             raise DownloadError("The server sends a piece of the video instead of the whole")
@@ -186,6 +189,11 @@ class Downloader:
             await self._forget(output)
             raise DownloadError("The link delivers an empty file", bad_content=True)
         return whole
+
+    def _prepare(self, output: Path) -> Part | None:
+        """See that there is a folder, and a part that can be resumed. Blocks."""
+        output.parent.mkdir(parents=True, exist_ok=True)
+        return self._parts.find(output)
 
     async def _request(self, url: str, output: Path, part: Part | None) -> _Whole | None:
         """One request and what it brings; None if what it offers does not fit the part.
@@ -217,12 +225,11 @@ class Downloader:
     async def _receive(
         self, reply: aiohttp.ClientResponse, output: Path, offer: Offer, part: Part | None
     ) -> _Whole:
-        await asyncio.to_thread(_require_room, output.parent, offer)
-        path = await asyncio.to_thread(self._parts.begin, output, offer.validator)
         hashed = offer.md5 is not None and not offer.start
         digest = hashlib.md5(usedforsecurity=False) if hashed else None
-        pieces = _flowing(reply.content, self._idle_s, self._throttle)
-        size = await _append(pieces, path, offer, digest)
+        pieces = flowing(reply.content, self._idle_s, self._throttle)
+        begin = partial(self._begin, output, offer)
+        path, size = await append(pieces, begin, offer.start, offer.total_bytes, digest)
         if offer.total_bytes is not None and size != offer.total_bytes:
             await self._refuse_size(output, size, offer.total_bytes)
         md5 = None
@@ -230,6 +237,16 @@ class Downloader:
             md5 = digest.hexdigest() if digest else await asyncio.to_thread(md5_of, path)
         held = part.size_bytes if part is not None and offer.start else 0
         return _Whole(path=path, size_bytes=size, resumed_from=held, md5=md5, offer=offer)
+
+    def _begin(self, output: Path, offer: Offer) -> Path:
+        """Where to write what is offered, with room for it. Blocks.
+
+        Raises:
+            OSError: there is not enough room.
+        """
+        output.parent.mkdir(parents=True, exist_ok=True)
+        _require_room(output.parent, offer)
+        return self._parts.begin(output, offer.validator)
 
     async def _refuse_size(self, output: Path, size: int, total: int) -> None:
         if size < total:
@@ -294,70 +311,6 @@ def _require_room(folder: Path, offer: Offer) -> None:
         return
     if shutil.disk_usage(folder).free < offer.total_bytes - offer.start:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-class _Digest(Protocol):
-    def update(self, data: bytes | bytearray, /) -> None: ...
-
-
-async def _flowing(
-    content: aiohttp.StreamReader, idle_s: float, throttle: Throttle | None
-) -> AsyncIterator[bytes]:
-    """The pieces of a body.
-
-    Raises:
-        TimeoutError: less than :data:`SLOWEST_BYTES` came in ``idle_s`` seconds.
-    """
-    now = asyncio.get_running_loop().time
-    since, came = now(), 0
-    chunks = content.iter_any() if throttle is None else content.iter_chunked(throttle.piece_bytes)
-    async for chunk in chunks:
-        if throttle is not None:
-            since += await _let_pass(len(chunk), throttle)
-        yield chunk
-        came += len(chunk)
-        if now() - since >= idle_s:
-            if came < SLOWEST_BYTES:
-                raise TimeoutError
-            since, came = now(), 0
-
-
-async def _let_pass(size_bytes: int, throttle: Throttle) -> float:
-    """Wait until the piece may pass; returns how long that took: it is not the server's fault."""
-    now = asyncio.get_running_loop().time
-    before = now()
-    await asyncio.sleep(throttle.wait_s(size_bytes))
-    return now() - before
-
-
-async def _append(
-    pieces: AsyncIterator[bytes], path: Path, offer: Offer, digest: _Digest | None
-) -> int:
-    """Write what comes after ``offer.start`` bytes of the part; returns its size then.
-
-    What has come is in the file even if the stream breaks. A write that fails or is cancelled
-    may still have happened, so its bytes leave ``waiting`` before it begins: none is ever
-    written twice.
-    """
-    size, waiting = offer.start, bytearray()
-    async with aiofiles.open(path, "r+b" if offer.start else "wb") as file:
-        if offer.start:
-            await file.seek(offer.start)
-            await file.truncate()
-        try:
-            async for chunk in pieces:
-                waiting += chunk
-                size += len(chunk)
-                if digest is not None:
-                    digest.update(chunk)
-                if offer.total_bytes is not None and size > offer.total_bytes:
-                    break
-                if len(waiting) >= _WRITE_BYTES:
-                    block, waiting = waiting, bytearray()
-                    await file.write(block)
-        finally:
-            await file.write(waiting)
-    return size
 
 
 def _network_words(error: Exception) -> str:

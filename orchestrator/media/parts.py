@@ -60,6 +60,11 @@ class Parts:
         whole = [part for part in found if part is not None and part.size_bytes > 0]
         return max(whole, key=lambda part: part.size_bytes, default=None)
 
+    def none_of(self, output: Path) -> bool:
+        """Whether it is known already, without a look at the disk, that an output has no part."""
+        folder = self._tags.get(output.parent)
+        return folder is not None and not folder.get(_stem(output))
+
     def begin(self, output: Path, validator: str | None) -> Path:
         """Where to write the part of an output; it is known from now on."""
         tag = tag_of(validator)

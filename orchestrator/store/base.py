@@ -404,9 +404,6 @@ class EngineStore(Protocol):
     async def events(self, batch: BatchKey, job_id: JobId) -> list[StoredEvent]:
         """The history of one job, oldest first."""
 
-    async def made(self, job: Job) -> tuple[Revision, str] | None:
-        """Revision and output path of the last video of this job that reached `done`."""
-
     async def reserve(
         self, account: AccountKey, kind: str, rate: Rate, count: int, now: float
     ) -> tuple[float, ...]:

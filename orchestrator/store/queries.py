@@ -8,7 +8,7 @@ _JOB_COLUMNS = """
 j.key, j.job_id, j.state, j.version, j.spec, j.revision,
     j.avatar_hash, j.audio_hash, j.audio_s, j.attempts, j.attempt,
     j.waiting_revision IS NOT NULL, j.orphan, j.selected, j.reason, j.message, j.credits,
-    a.task_id, a.accepted_at, coalesce(a.overdue, 0)"""
+    a.task_id, a.accepted_at, coalesce(a.overdue, 0), j.made_revision"""
 JOBS = f"""
 SELECT {_JOB_COLUMNS}
 FROM jobs AS j LEFT JOIN attempts AS a ON a.key = j.attempt
@@ -84,7 +84,6 @@ ADD_EVENT = """
 INSERT INTO events (job, attempt, kind, before, after, at, reason, message, task_id, data)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-MADE = "SELECT made_revision, made_output FROM jobs WHERE key = ?"
 
 # Attempts.
 

@@ -39,7 +39,7 @@ Row = tuple[Any, ...]
 _STATES = {state.value: state for state in State}
 """Looking a word up costs a fraction of calling the enum."""
 
-JOB_WIDTH = 20
+JOB_WIDTH = 21
 """Columns of ``queries.JOBS``."""
 
 
@@ -108,6 +108,7 @@ def job(row: Row, spec: JobSpec | None = None) -> Job:
         task_id=row[17],
         accepted_at=row[18],
         overdue=bool(row[19]),
+        made=row[20],
     )
 
 

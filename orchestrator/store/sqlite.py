@@ -29,7 +29,6 @@ from orchestrator.model import (
     JobKey,
     MediaFacts,
     Rate,
-    Revision,
     RunKey,
     State,
     TaskId,
@@ -301,17 +300,6 @@ class SqliteStore(Ledger):
         """The job that owns a task."""
         found = await self._rows(queries.FIND_TASK, account, task_id)
         return JobKey(found[0][0]) if found else None
-
-    async def made(self, job: Job) -> tuple[Revision, str] | None:
-        """Revision and output path of the last video of this job that reached `done`.
-
-        None: it never had one. It tells what name an older video, which was paid for, has to be
-        kept under when a newer one takes its place.
-        """
-        found = await self._rows(queries.MADE, job.key)
-        if not found or found[0][0] is None:
-            return None
-        return Revision(found[0][0]), found[0][1]
 
 
 def _recover(conn: Connection, batch: BatchKey, now: float) -> int:

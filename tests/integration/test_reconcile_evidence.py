@@ -376,11 +376,12 @@ async def test_the_search_goes_on_over_restarts(tmp_path: Path) -> None:
 
 
 async def test_a_horizon_that_ended_between_two_runs_is_over(tmp_path: Path) -> None:
-    async with world(tmp_path, NOT_MADE) as there:
+    vendors = Shifted()
+    async with world(tmp_path, NOT_MADE, clock=vendors) as there:
         there.set(doubt_horizon_s=7200.0, task_deadline_s=7200.0)
         add(there, "spoken")
         assert await there.live("after commit submitting submit_unknown") is None
-        there.clock.ahead_s = 7300.0
+        there.clock.ahead_s = vendors.ahead_s = 7300.0
         await settled(there, State.DONE, tasks=1)
 
 
