@@ -246,7 +246,7 @@ class Learner:
 
     ``history``: samples by the names of :func:`kinds_of`, oldest first; a sample belongs to
     every kind of its job. Learning costs a millisecond or two and is put off until somebody
-    asks; at most one sample in ten makes it happen again.
+    asks; at most one sample in five makes it happen again.
     """
 
     def __init__(self, history: Mapping[str, Iterable[Sample]] | None = None) -> None:
@@ -283,7 +283,7 @@ class Learner:
     def _known(self, kind: str, coarser: str) -> Durations | None:
         seen = self._seen[kind]
         learned = self._learned.get(kind)
-        if learned is not None and seen - learned[1] <= min(seen, MOST) // 10:
+        if learned is not None and seen - learned[1] <= min(seen, MOST) // 5:
             return learned[0]
         found = learn(self._samples[kind], self._samples.get(coarser, ()))
         self._learned[kind] = (found, seen)
