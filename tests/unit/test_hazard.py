@@ -221,10 +221,10 @@ def test_the_finest_kind_of_which_something_is_known_answers() -> None:
     assert finest.mean_s == pytest.approx(8.0, rel=0.15)
 
 
-def test_learning_is_put_off_until_one_sample_in_ten_is_new() -> None:
+def test_learning_is_put_off_until_one_sample_in_five_is_new() -> None:
     learner = Learner({"any": [exact(s) for s in draw(MOST)]})
     before = learner.durations(("any",))
-    for seconds in draw(MOST // 10, mean_s=30.0):
+    for seconds in draw(MOST // 5, mean_s=30.0):
         learner.seen(("any",), exact(seconds))
         assert learner.durations(("any",)) is before
     learner.seen(("any",), exact(30.0))
