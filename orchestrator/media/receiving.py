@@ -6,11 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, Protocol, Self, cast
 
 import aiohttp
-from aiofiles.threadpool import wrap
-from aiofiles.threadpool.binary import AsyncBufferedIOBase
 
 from orchestrator.core.limits import Throttle
 
@@ -64,35 +62,39 @@ async def append(
     """Write what comes after ``start`` bytes of the part; returns where it is and its size.
 
     ``begin`` names the part (it blocks); nothing is written before it has. What has come is in
-    the file even if the stream breaks. A write that fails or is cancelled may still have
-    happened, so its bytes leave ``waiting`` before it begins: none is ever written twice.
+    the file even if the stream breaks. One block is hashed and written in a thread while the next
+    one comes; bytes leave ``waiting`` before that begins, so none is ever written twice.
     """
     size, waiting = start, bytearray()
-    async with _Tail(begin, start) as tail:
+    async with _Tail(begin, start, digest) as tail:
         try:
             async for chunk in pieces:
                 waiting += chunk
                 size += len(chunk)
-                if digest is not None:
-                    digest.update(chunk)
                 if total_bytes is not None and size > total_bytes:
                     break
                 if len(waiting) >= _WRITE_BYTES:
+                    await tail.settled()
                     block, waiting = waiting, bytearray()
-                    await tail.write(block)
+                    tail.write(block)
         finally:
             path = await tail.end(waiting)
     return path, size
 
 
 class _Tail:
-    """The rest of a part, from ``start`` on. A small one is written at one go: most of the cost
-    of a small file is in asking a thread for each step."""
+    """The rest of a part, from ``start`` on, written block by block in other threads.
 
-    def __init__(self, begin: Callable[[], Path], start: int) -> None:
-        self._begin, self._start = begin, start
+    A small one is written at one go: most of the cost of a small file is in asking a thread for
+    each step.
+    """
+
+    def __init__(self, begin: Callable[[], Path], start: int, digest: Digest | None) -> None:
+        self._begin, self._start, self._digest = begin, start, digest
         self._path: Path | None = None
-        self._file: AsyncBufferedIOBase | None = None
+        self._file: BinaryIO | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._error: Exception | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -104,28 +106,44 @@ class _Tail:
         trace: TracebackType | None,
     ) -> None:
         if self._file is not None:
-            await self._file.close()
+            await asyncio.to_thread(self._file.close)
 
-    async def write(self, block: bytearray) -> None:
-        """Write a block, with more to come."""
-        if self._file is None:
-            self._path = await asyncio.to_thread(self._begin)
-            self._file = wrap(await asyncio.to_thread(_opened, self._path, self._start))
-        await self._file.write(block)
+    def write(self, block: bytearray) -> None:
+        """Begin to write a block; the one before is :meth:`settled`."""
+        self._writing = asyncio.create_task(asyncio.to_thread(self._write, block))
+
+    async def settled(self) -> None:
+        """Return when the last block is written. Whoever is cancelled here leaves it at its work.
+
+        Raises:
+            OSError: it could not be written, or one before: nothing is ever written after a gap.
+        """
+        if self._writing is not None:
+            await asyncio.wait((self._writing,))
+            writing, self._writing = self._writing, None
+            self._error = cast("Exception | None", writing.exception())
+        if self._error is not None:
+            raise self._error
 
     async def end(self, block: bytearray) -> Path:
         """Write the last block (it may be empty); returns where the part is."""
-        if self._path is None:
-            self._path = await asyncio.to_thread(self._write_all, block)
-        elif self._file is not None:
-            await self._file.write(block)
+        await self.settled()
+        return await asyncio.to_thread(self._end, block)
+
+    def _end(self, block: bytearray) -> Path:
+        self._write(block)
+        assert self._file is not None and self._path is not None, "the first write opens it"
+        file, self._file = self._file, None
+        file.close()
         return self._path
 
-    def _write_all(self, block: bytearray) -> Path:
-        path = self._begin()
-        with _opened(path, self._start) as file:
-            file.write(block)
-        return path
+    def _write(self, block: bytearray) -> None:
+        if self._file is None:
+            self._path = self._begin()
+            self._file = _opened(self._path, self._start)
+        self._file.write(block)
+        if self._digest is not None:
+            self._digest.update(block)
 
 
 def _opened(path: Path, start: int) -> BinaryIO:
