@@ -59,6 +59,7 @@ class FileSender:
         self._source, self._on_progress, self._on_complete = source, on_progress, on_complete
         self._file: AsyncBufferedReader | None = None
         self._whole: tuple[bytes, str] | None = None
+        self._ahead: asyncio.Task[bytes] | None = None
         self.error: MediaError | None = None
         self.complete = False
 
@@ -84,6 +85,9 @@ class FileSender:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._ahead is not None:
+            self._ahead.cancel()
+            await asyncio.gather(self._ahead, return_exceptions=True)
         if self._file is not None:
             await self._file.close()
 
@@ -117,7 +121,8 @@ class FileSender:
             yield piece
 
     async def _checked_blocks(self) -> AsyncIterator[bytes]:
-        """Blocks as read; the last one only after size and hash were found right."""
+        """Blocks as read, each while the one before is sent; the last one only after size and
+        hash were found right."""
         if self._whole is not None:
             content, content_hash = self._whole
             if len(content) != self._source.size_bytes or content_hash != self._source.content_hash:
@@ -125,27 +130,28 @@ class FileSender:
             yield content
             return
         digest, size = hashlib.sha256(), 0
-        held = await self._read()
-        while held:
-            digest.update(held)
-            size += len(held)
+        held, following = b"", await self._read(digest)
+        while following:
+            size += len(following)
             if size > self._source.size_bytes:
                 raise self._changed()
-            following = await self._read()
-            if not following:
-                break
-            yield held
-            held = following
+            self._ahead = asyncio.create_task(self._read(digest))
+            if held:
+                yield held
+            held, following = following, await self._ahead
         if size != self._source.size_bytes or digest.hexdigest() != self._source.content_hash:
             raise self._changed()
         yield held
 
-    async def _read(self) -> bytes:
+    async def _read(self, digest: hashlib._Hash) -> bytes:
+        """The next block, with its bytes added to the digest of the file."""
         assert self._file is not None, "used outside its context"
         try:
-            return await self._file.read(_READ_BYTES)
+            block = await self._file.read(_READ_BYTES)
         except OSError as error:
             raise self._unreadable(error) from error
+        await asyncio.to_thread(digest.update, block)
+        return block
 
     def _unreadable(self, error: OSError) -> MediaError:
         why = error.strerror or type(error).__name__
