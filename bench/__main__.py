@@ -29,6 +29,7 @@ BENCHES: dict[str, tuple[str, tuple[str, ...]]] = {
     "checkpoints": ("durable checkpoints per second against raw sqlite3", ()),
     "transfer": ("a 2 GB file up and down against curl", ("--mb", "2000")),
     "waiting": ("5,000 tasks in flight: memory and loop lag", ()),
+    "steady": ("3,000 jobs, 500 in flight: flat memory, a free loop", ()),
     "big": ("100,000 jobs: plan, start, resume", ()),
     "slots": ("slot use on the real engine", ()),
     "peers": ("the orchestrator beside a hand-written script and a durable engine", ()),

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -277,8 +277,7 @@ class Session:
 
     async def _gallery(self, batch: BatchRow) -> str:
         """The page with the batch's videos; a run never fails for it."""
-        from orchestrator.results import write_report
-
+        write_report = await asyncio.to_thread(_page_writer)
         rehearsal = self._options.rehearsal is not None
         try:
             page = await write_report(self._store, batch, rehearsal=rehearsal, folder=self._folder)
@@ -345,6 +344,13 @@ async def draft_for(
     if (picked := sampled(draft, choice)) is not None:
         draft = await draft_plan(wanted, store, batch, live, picked)
     return draft, live
+
+
+def _page_writer() -> Callable[..., Awaitable[Path]]:
+    """What writes the page. Blocks: importing what makes pages takes a tenth of a second."""
+    from orchestrator.results import write_report
+
+    return write_report
 
 
 def owner_of_this_process() -> Owner:
