@@ -31,8 +31,11 @@ BENCHES: dict[str, tuple[str, tuple[str, ...]]] = {
     "waiting": ("5,000 tasks in flight: memory and loop lag", ()),
     "steady": ("3,000 jobs, 500 in flight: flat memory, a free loop", ()),
     "big": ("100,000 jobs: plan, start, resume", ()),
-    "slots": ("slot use on the real engine", ()),
-    "peers": ("the orchestrator beside a hand-written script and a durable engine", ()),
+    "slots": ("slot use on the real engine", ("--at-once", "2")),
+    "peers": (
+        "the orchestrator beside a hand-written script and a durable engine",
+        ("--jobs", "200", "--mean-s", "8"),
+    ),
     "simulate": ("the flow of a batch in virtual time", ()),
 }
 """What each one measures, and the arguments that it is run with."""

@@ -14,13 +14,15 @@ not shrink, so the figures are worse.
 from __future__ import annotations
 
 import argparse
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,23 +40,27 @@ from bench.common import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One row. ``in_flight`` None is `auto`."""
+    """One row. ``in_flight`` None is `auto`; ``webhooks``: the vendor tells the ends of tasks."""
 
     slots: int = 8
     over: str = "refuse"
     mean_s: float = 8.0
     jobs: int = 200
     in_flight: int | None = None
+    webhooks: bool = False
     target: float = 0.98
 
 
 CASES = {
     "8-refuse": Case(),
+    "8-webhooks": Case(webhooks=True, target=0.99),
     "8-queue": Case(over="queue", target=0.99),
     "30-refuse": Case(slots=30, mean_s=20.0, jobs=400, target=0.97),
     "30-queue": Case(slots=30, mean_s=20.0, jobs=400, over="queue", target=0.97),
     "8-fixed": Case(in_flight=8, target=0.97),
 }
+MEASURED = ("8-refuse", "8-webhooks", "8-queue", "30-refuse")
+"""The cases with a target; the others are for a look."""
 RATE_PER_S = 20.0
 POLL_INTERVAL_S = 0.25
 REAL_SCALE = 20.0
@@ -82,7 +88,7 @@ class Figures:
         )
 
 
-def measure(case: Case, scale: float, rounds: int) -> list[Figures]:
+def measure(name: str, case: Case, scale: float, rounds: int) -> list[Figures]:
     """So many batches in a row that share a state folder and an account."""
     with scratch() as folder:
         config: dict[str, Any] = {
@@ -101,7 +107,7 @@ def measure(case: Case, scale: float, rounds: int) -> list[Figures]:
         with emulator(data, **config) as vendor:
             for number in range(rounds):
                 found.append(_batch(case, scale, folder, data, vendor.env, number))
-                say(f"batch {number + 1}: {found[-1].line()}")
+                say(f"{name}, batch {number + 1}: {found[-1].line()}")
         return found
 
 
@@ -125,10 +131,21 @@ def _batch(
         }
         for i in range(case.jobs)
     ]
-    manifest = write_manifest(home, jobs, limits, batch=f"bench-{number}", verify="length")
+    keys: dict[str, Any] = {"batch": f"bench-{number}", "verify": "length"}
+    if case.webhooks:
+        address = f"127.0.0.1:{free_port()}"
+        keys["webhook"] = {"url": f"http://{address}/hook", "listen": address}
+    manifest = write_manifest(home, jobs, limits, **keys)
     began = time.time()
     cpu_s = _run(manifest, folder / "state", env)
     return _figures(data, case, began, cpu_s)
+
+
+def free_port() -> int:
+    """A port that nobody listens at, now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _run(manifest: Path, state: Path, env: dict[str, str]) -> float:
@@ -190,32 +207,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--case", choices=CASES, action="append", help="default: all")
+    parser.add_argument("--case", choices=CASES, action="append", help="default: those measured")
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--jobs", type=int)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument(
+        "--at-once", type=int, default=1, help="cases side by side: they mostly wait"
+    )
     args = parser.parse_args()
-    rows = []
-    for name in args.case or CASES:
-        case = CASES[name]
-        if args.jobs is not None:
-            case = Case(**{**_values(case), "jobs": args.jobs})
-        say(f"{name}: {case}")
-        last = measure(case, args.scale, args.rounds)[-1]
-        rows.append(
-            Row(
-                what=f"slot use, {name}",
-                target=f">= {case.target}",
-                measured=f"{last.use:.4f}",
-                how=last.line(),
-                met=last.use >= case.target,
-            )
-        )
-    report(rows)
+    names = tuple(args.case or MEASURED)
+    with ThreadPoolExecutor(args.at_once) as pool:
+        report(list(pool.map(lambda name: _row(name, args), names)))
 
 
-def _values(case: Case) -> dict[str, Any]:
-    return {name: getattr(case, name) for name in case.__slots__}
+def _row(name: str, args: argparse.Namespace) -> Row:
+    case = CASES[name]
+    if args.jobs is not None:
+        case = replace(case, jobs=args.jobs)
+    say(f"{name}: {case}")
+    last = measure(name, case, args.scale, args.rounds)[-1]
+    return Row(
+        what=f"slot use, {name}",
+        target=f">= {case.target}",
+        measured=f"{last.use:.4f}",
+        how=last.line(),
+        met=last.use >= case.target,
+    )
 
 
 if __name__ == "__main__":
