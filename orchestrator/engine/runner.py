@@ -10,6 +10,7 @@ decision finds it, and wakes the loop. Nothing else goes on.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,8 +36,9 @@ LOOK_AROUND_S = 5.0
 """How often the loop looks what other processes did."""
 LAST_WRITES_S = 10.0
 """How long the end of a run waits for checkpoints that are being written."""
-LOG_PATIENCE_S, LOG_SLACK_S = 20.0, 60.0
-"""The end of a run waits so long for the credit log, and reads it from a bit before its start."""
+LOG_PATIENCE_S, LOG_SLACK_S, LOG_REACH_S = 20.0, 60.0, 7 * 86_400.0
+"""The end of a run waits so long for the credit log, reads it from a bit before the first task
+whose cost is not known, and looks for such tasks no further back than this."""
 SLOTS_FRESH_S = 0.25
 """The account's held slots are counted again after this long, though this run changed none."""
 REFRESH_S = 5.0
@@ -68,6 +70,7 @@ class Engine:
         self._slots = 0, -1, 0.0
         self._drain_until: float | None = None
         self._error: BaseException | None = None
+        self._time_is_up = False
         self._observer = observer
 
     async def run(self) -> Outcome:
@@ -84,6 +87,8 @@ class Engine:
         finally:
             await self._end()
         tally = self._floor.tally
+        if self._time_is_up and self._somebody_waits() and Stop.WINDOW not in self._stops:
+            self._stops.append(Stop.WINDOW)
         return Outcome(
             stops=tuple(dict.fromkeys(self._stops)),
             uploaded=tally.uploaded,
@@ -148,14 +153,19 @@ class Engine:
         await desk.flow.keep(desk.store, desk.batch.account, desk.now())
 
     async def _settle_accounts(self) -> None:
-        """What did it cost? One look at the credit log, if this run made tasks and may ask."""
-        desk = self._desk
-        if self._draining or not self._floor.tally.submitted:
+        """What did it cost? One look at the credit log, if tasks of this run, or of an earlier
+        one that was cut off, have no known cost."""
+        desk, began = self._desk, self._desk.now() - self._floor.tally.started
+        if self._draining:
             return
-        since = desk.vendor_wall() - (desk.now() - self._floor.tally.started) - LOG_SLACK_S
+        since = await desk.store.uncharged_since(desk.batch.key, desk.vendor_wall() - LOG_REACH_S)
+        if self._floor.tally.submitted:
+            since = min(desk.vendor_wall() - began, math.inf if since is None else since)
+        if since is None:
+            return
         try:
             async with asyncio.timeout(LOG_PATIENCE_S):
-                await read_log(desk, since)
+                await read_log(desk, since - LOG_SLACK_S)
         except TimeoutError:
             self._floor.tell(Level.INFO, "the credit log did not answer; costs follow later")
 
@@ -326,6 +336,19 @@ class Engine:
         if stop is Stop.AUTH:
             self._begin_drain(stop)
         self.wake()
+
+    def time_up(self) -> None:
+        """The run's time is up: nothing more is submitted, what is under way is finished."""
+        self._time_is_up = True
+        self._floor.gate = self._floor.gate.shut()
+        if self._somebody_waits():
+            message = "its time is up: nothing more is submitted, what is under way is finished"
+            self.stop(Stop.WINDOW, message)
+        self.wake()
+
+    def _somebody_waits(self) -> bool:
+        counts = self._floor.tally.counts
+        return counts[State.PENDING] + counts[State.READY] > 0
 
     def _fail(self, error: BaseException) -> None:
         if self._error is None:

@@ -353,6 +353,10 @@ class EngineStore(Protocol):
     async def unsettled(self, account: AccountKey) -> list[Unsettled]:
         """Every attempt of the account whose fate is unknown, oldest first."""
 
+    async def uncharged_since(self, batch: BatchKey, after: float) -> float | None:
+        """When the oldest attempt that began ``after``, was rendered and whose cost is not known
+        began (both on the vendor's clock); None if there is none."""
+
     async def in_doubt_since(self, batch: BatchKey) -> float | None:
         """When the oldest attempt of a job `in_doubt` began; None if no job is."""
 

@@ -33,6 +33,12 @@ class Ledger(Access):
 
         return await self._readers.run(look)
 
+    async def uncharged_since(self, batch: BatchKey, after: float) -> float | None:
+        """When the oldest attempt of unknown cost began."""
+        found = await self._rows(queries.UNCHARGED_SINCE, batch, after)
+        since: float | None = found[0][0]
+        return since
+
     async def in_doubt_since(self, batch: BatchKey) -> float | None:
         """When the oldest attempt in doubt began."""
         since: float | None = (await self._rows(queries.IN_DOUBT_SINCE, batch))[0][0]

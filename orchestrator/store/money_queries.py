@@ -50,6 +50,11 @@ CHARGE_OF_ATTEMPT = """
 SELECT a.account, a.task_id FROM attempts AS a
 JOIN charges AS c ON c.account = a.account AND c.task_id = a.task_id WHERE a.key = ?
 """
+UNCHARGED_SINCE = """
+SELECT min(started_at + clock_offset_s) FROM attempts
+WHERE batch = ? AND verdict = 'accepted' AND rendered = 1 AND credits IS NULL
+    AND started_at + clock_offset_s > ?
+"""
 UNCLAIMED = """
 SELECT c.task_id, c.credits, c.charged_at FROM charges AS c
 WHERE c.account = ? AND c.charged_at >= ?

@@ -231,7 +231,7 @@ READS = frozenset(
         *("slots_used", "unsettled", "in_doubt_since", "owned", "unclaimed", "strangers"),
         *("log_read_at", "spent", "costs", "events", "find_account", "find_batches"),
         *("batches", "known", "file_facts", "last_run", "job_rows", "find_jobs", "attempts"),
-        *("find_task", "strays", "fact", "known_besides"),
+        *("find_task", "strays", "fact", "known_besides", "uncharged_since"),
     }
 )
 """Methods of the store that change nothing."""
