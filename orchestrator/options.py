@@ -22,7 +22,8 @@ class RunOptions:
     ``new_account``: the batch is known under another account, and that is right.
     ``same_batch``: it is known from another manifest file, and that is right. ``max_credits``
     (>= 0): what this run may cost; None means no limit of its own. ``webhook_url`` and
-    ``webhook_listen`` replace the manifest's.
+    ``webhook_listen`` replace the manifest's. ``max_time_s`` (> 0): so long after its beginning
+    the run submits nothing more, and ends when what is under way is finished.
     """
 
     rehearsal: Rehearsal | None = None
@@ -38,6 +39,7 @@ class RunOptions:
     max_credits: float | None = None
     webhook_url: str | None = None
     webhook_listen: str | None = None
+    max_time_s: float | None = None
 
     def choice(self) -> Choice:
         """The part that planning needs.
@@ -55,6 +57,8 @@ class RunOptions:
             raise UsageError("--overwrite and --skip-existing contradict each other; give one")
         if self.max_credits is not None and self.max_credits < 0:
             raise UsageError("--max-credits must not be below 0")
+        if self.max_time_s is not None and not self.max_time_s > 0:
+            raise UsageError("--max-time must be more than nothing")
         if (self.webhook_url is None) != (self.webhook_listen is None):
             raise UsageError("--webhook-url and --webhook-listen go together; give both or none")
         return Choice(

@@ -100,6 +100,7 @@ class Session:
 
     async def work(self, batch: BatchRow, owner: Owner) -> Outcome:
         """Plan, check the account, store the plan, recover, run the engine."""
+        began = self._clock.monotonic()
         for line in shown(self._prepared.warnings, str(self._manifest.path)):
             self.tell(Level.INFO, line)
         wanted = self._prepared.wanted
@@ -128,7 +129,10 @@ class Session:
             await self._heed_standing(batch, engine)
             avatars = SavedAvatars(self._store, batch, client, savers, self._pacer.turn)
             await avatars.look()
-            async with hearing(engine, client, desk, self._address(), self.tell):
+            async with (
+                hearing(engine, client, desk, self._address(), self.tell),
+                self._time_window(engine, began),
+            ):
                 outcome = await engine.run()
             saved, made = await avatars.found()
             self._notes = notes_of(saved, made)
@@ -152,6 +156,19 @@ class Session:
             yield pacer
         finally:
             await pacer.close()
+
+    @asynccontextmanager
+    async def _time_window(self, engine: Engine, began: float) -> AsyncIterator[None]:
+        """`--max-time`: tell the engine when the time is up."""
+        if self._options.max_time_s is None:
+            yield
+            return
+        left_s = began + self._options.max_time_s - self._clock.monotonic()
+        cancel = self._clock.alarm(left_s, engine.time_up)
+        try:
+            yield
+        finally:
+            cancel()
 
     def _throttle(self, bytes_per_s: float | None) -> Throttle | None:
         return None if bytes_per_s is None else Throttle(bytes_per_s, self._clock.monotonic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from orchestrator.app import Rehearsal, RunOptions
@@ -51,6 +52,43 @@ def approved(path: Path | None) -> Approved | None:
         UsageError: it cannot be read.
     """
     return None if path is None else read_plan(path)
+
+
+def time_window_s(max_time: str | None, until: str | None, now: datetime) -> float | None:
+    """How long a run may submit: the shorter of both, None without either.
+
+    ``now``: this machine's local time, without a zone.
+
+    Raises:
+        UsageError: one of them cannot be read.
+    """
+    given = [_max_time_s(max_time), _seconds_until(until, now)]
+    return min((seconds for seconds in given if seconds is not None), default=None)
+
+
+def _max_time_s(text: str | None) -> float | None:
+    from orchestrator.manifest.scalars import duration_s
+
+    if text is None:
+        return None
+    seconds = duration_s(text.strip())
+    if seconds is None or seconds <= 0:
+        raise UsageError(f'--max-time "{text}" is no duration; write it like 90m, 6h or 1h30m')
+    return seconds
+
+
+def _seconds_until(text: str | None, now: datetime) -> float | None:
+    if text is None:
+        return None
+    try:
+        clock = datetime.strptime(text.strip(), "%H:%M").time()
+    except ValueError:
+        raise UsageError(f'--until "{text}" is no time of day; write it like 06:00') from None
+    at = datetime.combine(now.date(), clock)
+    if at <= now:
+        at += timedelta(days=1)
+    # Through the epoch, so that a night in which the clocks are changed has its true length.
+    return at.timestamp() - now.timestamp()
 
 
 def resume_command(manifest: Path, options: RunOptions, state: Path | None) -> str:

@@ -128,6 +128,23 @@ MaxCredits = Annotated[
         help="What this run may cost at most, in credits; the manifest's budget holds too.",
     ),
 ]
+MaxTime = Annotated[
+    str | None,
+    typer.Option(
+        "--max-time",
+        metavar="DURATION",
+        help="After this long (90m, 6h) submit nothing more, and end when what is under way is "
+        "finished.",
+    ),
+]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        "--until",
+        metavar="HH:MM",
+        help="The same at the next such time of this machine's clock.",
+    ),
+]
 WebhookUrl = Annotated[
     str | None,
     typer.Option(

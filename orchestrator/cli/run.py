@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,8 @@ def run(
     new_account: options.NewAccount = False,
     same_batch: options.SameBatch = False,
     max_credits: options.MaxCredits = None,
+    max_time: options.MaxTime = None,
+    until: options.Until = None,
     webhook_url: options.WebhookUrl = None,
     webhook_listen: options.WebhookListen = None,
     state: options.StateDir = None,
@@ -71,6 +74,7 @@ def run(
         new_account=new_account,
         same_batch=same_batch,
         max_credits=max_credits,
+        max_time_s=choice.time_window_s(max_time, until, datetime.now()),
         webhook_url=webhook_url,
         webhook_listen=webhook_listen,
     )

@@ -30,6 +30,7 @@ class Stop(StrEnum):
     BUDGET = "budget"  # budget.credits or --max-credits does not cover the next job
     AUTH = "auth"  # the vendor refused the credentials
     GATEWAY = "gateway"  # something between us and the vendor's application refuses the path
+    WINDOW = "window"  # --max-time or --until: the time is up, and jobs are left
     STREAK = "streak"  # stop_after failures in a row for one reason
     SIGINT = "sigint"
     SIGTERM = "sigterm"

@@ -15,6 +15,7 @@ _BY_STOP: tuple[tuple[Stop, int], ...] = (
     (Stop.SIGTERM, 143),
     (Stop.CREDIT, 5),
     (Stop.BUDGET, 5),
+    (Stop.WINDOW, 6),
 )
 
 

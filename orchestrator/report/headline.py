@@ -10,6 +10,7 @@ from orchestrator.model import State
 _STOP_WORDS: Mapping[Stop, str] = {
     Stop.CREDIT: "stopped: the vendor says there is not enough credit",
     Stop.BUDGET: "stopped: the budget does not cover the next job",
+    Stop.WINDOW: "stopped: its time was up",
     Stop.AUTH: "stopped: the vendor refused the credentials",
     Stop.GATEWAY: "stopped: the vendor's address turned the request away",
     Stop.STREAK: "stopped: too many failures in a row for one reason",

@@ -27,6 +27,8 @@ ROWS: list[tuple[str, Mapping[State, int], int, Collection[Stop], int]] = [
     ("doubt before failure", {S.IN_DOUBT: 1, S.FAILED: 5}, 0, [Stop.STREAK], 4),
     ("out of credit", {S.READY: 5}, 0, [Stop.CREDIT], 5),
     ("the budget is spent", {S.READY: 5, S.DONE: 3}, 0, [Stop.BUDGET], 5),
+    ("its time was up", {S.READY: 5, S.FAILED: 1, S.IN_DOUBT: 1}, 0, [Stop.WINDOW], 6),
+    ("the budget before the time", {S.READY: 5}, 0, [Stop.WINDOW, Stop.BUDGET], 5),
     ("credit before doubt", {S.READY: 5, S.IN_DOUBT: 2}, 1, [Stop.CREDIT], 5),
     ("Ctrl-C", {S.READY: 5}, 0, [Stop.SIGINT], 130),
     ("asked to end", {S.READY: 5}, 0, [Stop.SIGTERM], 143),
