@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.manifest.revision import revision_of, wire_text, wire_values
@@ -39,7 +40,9 @@ class Wishes:
         return len(self._specs)
 
     def __getitem__(self, position: int) -> Wanted:
-        spec = self._specs[position]
+        held = self._specs[position]
+        # A path keeps its text once it was asked for; the one that is held for long is not asked.
+        spec = replace(held, output=Path(held.output))
         wire = wire_text(wire_values(spec, self._hashes))
         avatar, audio = files_of(spec, self._facts)
         return Wanted(
