@@ -55,7 +55,8 @@ def _heed(watch: Watch, view: TaskView, sent: float, floor: Floor) -> None:
     if view.running:
         flow.running(tasks.seen_rendering(), tasks.in_flight() + others)
     elif view.running is False and not watch.job.overdue:
-        before = tasks.accepted_before(watch) + others
+        # Where it was overtaken, those that render count: there are that many slots at least.
+        before = max(tasks.accepted_before(watch), tasks.seen_rendering()) + others
         flow.waiting(watch.kinds, sent - watch.born, before, floor.desk.wall())
 
 
