@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.core.hazard import (
@@ -46,8 +46,27 @@ RELEASE = 1.0
 """For so many poll intervals after an end was noticed, a 4007 may be about that very slot: the
 vendor may free it a moment later than it tells of the end."""
 SHORTEST_LOOK_S = 0.001
+NOTICES_SEEN, NOTICES_SHARE = 8, 0.9
+"""Notices are relied on for now when so large a share of the last ends (so many of them at least)
+was told by one: then nothing has to be guessed."""
 Kinds = tuple[str, ...]
 Young = tuple[Kinds, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """The tasks in flight, as knocks ask about them.
+
+    ``changes``: how often something has happened to them so far. ``young``: kinds and age of all,
+    or of enough to stand for all. ``told``: of how many somebody said, after a time (monotonic),
+    that they had ended, and nobody has asked yet.
+    """
+
+    changes: int
+    young: Callable[[], Sequence[Young]]
+    told: Callable[[float], int]
+
+
 """A task in flight: the kinds it belongs to, and its age in seconds."""
 
 
@@ -72,6 +91,7 @@ class Flow:
         self._full_at = 0.0
         self._open_at = 0.0
         self._noticed: deque[float] = deque(maxlen=64)
+        self._told_ends: deque[bool] = deque(maxlen=2 * NOTICES_SEEN)
         self._told: Any = None
         self._base = self.slots.to_json()
         self._unkept_samples = False
@@ -110,8 +130,18 @@ class Flow:
             return min(wait_s, UNSURE_LOOK * self.interval_s)
         return wait_s
 
+    @property
+    def notices_come(self) -> bool:
+        """The vendor has told of nearly all of the last ends."""
+        ends = self._told_ends
+        return len(ends) >= NOTICES_SEEN and sum(ends) >= NOTICES_SHARE * len(ends)
+
+    def ended(self, *, told: bool) -> None:
+        """A task has ended; whether a notice said so before it was asked about."""
+        self._told_ends.append(told)
+
     def _most_polls(self) -> float:
-        if not self.jobs_wait:
+        if not self.jobs_wait or self.notices_come:
             return IDLE_POLLS
         return KNOCK_POLLS if self.auto and self.slots.knocks_pay else MOST_POLLS
 
@@ -143,13 +173,12 @@ class Flow:
         now: float,
         wall: float,
         claiming: bool,
-        tasks: tuple[int, Callable[[], Sequence[Young]]] | None,
+        tasks: InFlight | None,
     ) -> int:
         """How many slots are free, for the next submit; ``room`` is the limit that it may claim.
 
         ``used`` slots are held. ``claiming``: a submit that was decided upon has not claimed its
-        slot yet. ``tasks``: None if nothing may knock now, else how often the tasks in flight have
-        changed so far, and what gives them (or enough of them to stand for all).
+        slot yet. ``tasks``: None if nothing may knock now.
         """
         self.used = used
         if not self.auto:
@@ -164,23 +193,21 @@ class Flow:
         self.room = self._below_ceiling(room)
         return self.room - used
 
-    def _expected(
-        self, used: int, tasks: tuple[int, Callable[[], Sequence[Young]]] | None, now: float
-    ) -> float | None:
+    def _expected(self, used: int, tasks: InFlight | None, now: float) -> float | None:
         """Ends that nobody has noticed. Plans when to reckon again: ``knock_at``."""
         if tasks is None or not self.slots.may_knock:
             self.knock_at = None
             return None
-        changes, young = tasks
-        known = (changes, self._full_at, self.slots.limit, self.slots.knocks_refused)
+        known = (tasks.changes, self._full_at, self.slots.limit, self.slots.knocks_refused)
         if known == self._reckoned and self.knock_at is not None and now < self.knock_at:
             return None
         self._reckoned = known
-        timed = [(d, age) for kinds, age in young() if (d := self.learner.durations(kinds))]
-        if not timed:
+        told = tasks.told(self._full_at)
+        timed = [(d, age) for kinds, age in tasks.young() if (d := self.learner.durations(kinds))]
+        if not timed or self.notices_come:
             self.knock_at = None
-            return None
-        return self._ends(timed, used, now)
+            return told or None
+        return told + self._ends(timed, used, now)
 
     def _ends(self, timed: Sequence[tuple[Durations, float]], used: int, now: float) -> float:
         mean_s = timed[0][0].mean_s

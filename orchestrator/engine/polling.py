@@ -63,6 +63,7 @@ def _heed(watch: Watch, view: TaskView, sent: float, floor: Floor) -> None:
 def _learn(watch: Watch, event: Event, floor: Floor) -> None:
     """A task has ended: its slot is free, and its duration tells about those to come."""
     desk = floor.desk
+    desk.flow.ended(told=watch.hinted_s is not None)
     done = event.kind is EventKind.TASK_SUCCEEDED
     sample = floor.tasks.sample(watch, desk.now()) if done else None
     if sample is None:

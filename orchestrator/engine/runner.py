@@ -229,7 +229,7 @@ class Engine:
             now=now,
             wall=self._desk.wall(),
             claiming=floor.unclaimed > 0,
-            tasks=(floor.tasks.changes, lambda: floor.tasks.young(now)) if calm else None,
+            tasks=floor.tasks.in_sight(now) if calm else None,
         )
 
     def _gate(self) -> Gate:

@@ -8,7 +8,7 @@ from itertools import islice
 from orchestrator.core.hazard import MOST_COUNTED, Sample, kinds_of
 from orchestrator.core.outcome import TaskFate, TaskView
 from orchestrator.core.polling import OVERDUE_WAIT_S, PollSchedule
-from orchestrator.engine.flow import Flow, Kinds, Young
+from orchestrator.engine.flow import Flow, InFlight, Kinds, Young
 from orchestrator.model import Event, EventKind, Job, JobKey, Settings, TaskId
 
 LOST_AFTER = 4
@@ -66,6 +66,7 @@ class Tasks:
         self._unasked: set[JobKey] = set()
         self._strays: set[JobKey] = set()
         self._rendering: set[JobKey] = set()
+        self._told: set[JobKey] = set()
 
     def adopt(
         self, job: Job, *, now: float, wall: float, at_once: bool, stray: bool = False
@@ -103,7 +104,7 @@ class Tasks:
             self._keys.pop(watch.job.task_id, None)
         self.changes += 1
         self.schedule.drop(key)
-        for keys in (self._overdue, self._unasked, self._strays, self._rendering):
+        for keys in (self._overdue, self._unasked, self._strays, self._rendering, self._told):
             keys.discard(key)
 
     def became_overdue(self, job: Job) -> None:
@@ -118,6 +119,8 @@ class Tasks:
         if key is not None and key in self.schedule:
             watch = self.watches[key]
             watch.hinted_s = now - watch.born
+            self._told.add(key)
+            self.changes += 1
             self._ask(watch, now)
 
     def again(self, key: JobKey, now: float) -> None:
@@ -150,6 +153,7 @@ class Tasks:
     def unfinished(self, watch: Watch, running: bool | None, sent: float) -> None:
         """The answer to a question sent then: not finished. ``running``: see ``TaskView``."""
         watch.hinted_s = None
+        self._told.discard(watch.job.key)
         if watch.known_s is not None:
             watch.known_s = max(watch.known_s, sent - watch.born)
         if running is not None:
@@ -170,6 +174,15 @@ class Tasks:
         """Kinds and age of tasks in flight, as many as are counted."""
         found = (w for key, w in self.watches.items() if key not in self._overdue)
         return [(w.kinds, now - w.born) for w in islice(found, MOST_COUNTED)]
+
+    def in_sight(self, now: float) -> InFlight:
+        """What knocks ask about."""
+        return InFlight(changes=self.changes, young=lambda: self.young(now), told=self.told)
+
+    def told(self, since: float) -> int:
+        """Tasks that ended, as somebody said after ``since``, and that nobody has asked about."""
+        told = (self.watches[key] for key in self._told)
+        return sum(w.born + (w.hinted_s or 0.0) > since for w in told)
 
     def seen_rendering(self) -> int:
         """Tasks that the vendor last said were running."""

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.core.hazard import Sample
 from orchestrator.core.slots import AutoSlots, Surplus
-from orchestrator.engine.flow import DURATIONS, SLOTS, Flow, Young
+from orchestrator.engine.flow import DURATIONS, SLOTS, Flow, InFlight, Young
 from orchestrator.engine.neighbours import lowest, note_of
 from orchestrator.model import AccountKey, BatchKey, Limits, Rate
 from orchestrator.store.base import EngineStore
@@ -104,11 +104,14 @@ class TestQuestions:
         assert found.learner.history() == before
 
 
-def young(*ages_s: float) -> tuple[int, Any]:
+def young(*ages_s: float, told_at: tuple[float, ...] = ()) -> InFlight:
     def give() -> list[Young]:
         return [(KINDS, age) for age in ages_s]
 
-    return (len(ages_s), give)
+    def told(since: float) -> int:
+        return sum(at > since for at in told_at)
+
+    return InFlight(changes=len(ages_s), young=give, told=told)
 
 
 def free(found: Flow, used: int, *, claiming: bool = False, tasks: Any = None) -> int:
@@ -221,17 +224,47 @@ class TestKnocks:
 
     def test_nothing_is_reckoned_twice_before_it_can_have_changed(self) -> None:
         found = taught(flow(slots=FULL), *EVEN)
-        changes, give = FRESH
         asked = 0
 
         def counted() -> Any:
             nonlocal asked
             asked += 1
-            return give()
+            return FRESH.young()
 
         for _ in range(5):
-            free(found, 8, tasks=(changes, counted))
+            free(found, 8, tasks=replace(FRESH, young=counted))
         assert asked == 1
+
+    def test_one_goes_out_as_soon_as_a_notice_tells_of_an_end(self) -> None:
+        found = taught(flow(slots=FULL), *EVEN)
+        told = replace(FRESH, told=young(told_at=(NOW - 1,)).told)
+        assert free(found, 8, tasks=told) == 1
+
+    def test_a_notice_from_before_the_vendor_was_full_is_no_reason(self) -> None:
+        found = taught(flow(slots=FULL), *EVEN)
+        found.refused(8, NOW, now=NOW, wall=WALL, pause_s=30.0)
+        told = replace(FRESH, changes=99, told=young(told_at=(NOW - 1,)).told)
+        assert free(found, 8, tasks=told) == 0
+
+    def test_none_is_a_guess_while_notices_tell_of_the_ends(self) -> None:
+        found = taught(flow(slots=FULL), *EVEN)
+        for _ in range(16):
+            found.ended(told=True)
+        assert found.notices_come
+        assert free(found, 8, tasks=OLD) == 0
+
+    def test_when_notices_get_lost_guesses_come_back(self) -> None:
+        found = taught(flow(slots=FULL), *EVEN)
+        for told in (True,) * 16 + (False,) * 2:
+            found.ended(told=told)
+        assert not found.notices_come
+        assert free(found, 8, tasks=OLD) == 1
+
+    def test_a_few_notices_are_not_relied_on(self) -> None:
+        found = flow(slots=FULL)
+        for _ in range(7):
+            found.ended(told=True)
+        assert not found.notices_come
 
 
 class TestMemory:
