@@ -23,17 +23,26 @@ from orchestrator.choice import refuse_nothing_meant
 from orchestrator.config import identity, state_dir, vendor_settings
 from orchestrator.engine.lock import BatchLock, is_held, lock_path, read_owner
 from orchestrator.engine.neighbours import note_of
-from orchestrator.engine.progress import Observer, Silent
+from orchestrator.engine.progress import Level, Notice, Observer, Silent
 from orchestrator.errors import CredentialsError, ManifestError
 from orchestrator.manifest.complaints import in_order
 from orchestrator.manifest.read import Examined, examine_manifest
+from orchestrator.manifest.scalars import duration_s
 from orchestrator.model import Complaint, ContentHash, Manifest, State
 from orchestrator.occupied import refuse_if_occupied
 from orchestrator.options import RunOptions
 from orchestrator.outlook import Memory, expected_pace, memory_of
-from orchestrator.planning import Draft, Prepared, look_at_media, prepare, sort_complaints
+from orchestrator.planning import (
+    Draft,
+    Prepared,
+    complaints_by_files,
+    files_of_jobs,
+    look_at_media,
+    prepare,
+)
 from orchestrator.rehearsal import Rehearsal, run_emulator
 from orchestrator.report.build import batch_view, job_view
+from orchestrator.report.told import recall
 from orchestrator.report.views import BatchView, JobView, PlanView, RunView
 from orchestrator.session import Session, draft_for, owner_of_this_process
 from orchestrator.store.base import AppStore, BatchRow
@@ -41,7 +50,14 @@ from orchestrator.store.sqlite import open_store
 from orchestrator.topview import wire
 from orchestrator.topview.client import TopViewClient
 
-__all__ = ["Orchestrator", "Rehearsal", "RunOptions", "manifest_schema", "run_emulator"]
+__all__ = [
+    "Orchestrator",
+    "Rehearsal",
+    "RunOptions",
+    "duration_s",
+    "manifest_schema",
+    "run_emulator",
+]
 
 STATE_FILE = "state.db"
 
@@ -122,6 +138,7 @@ class Orchestrator:
             prepared = await prepare(read, store)
         if options.rehearsal is None:
             return await self._run(prepared, options, watcher, folder, self._env)
+        await _tell_spent_faults(folder, options.rehearsal, watcher)
         async with rehearsals.embedded(folder, options.rehearsal) as env:
             env = {**_network(self._env), **env}
             return await self._run(prepared, options, watcher, folder, env)
@@ -258,6 +275,12 @@ class Orchestrator:
             return wire.remaining_credit(await client.credit_detail())
 
 
+async def _tell_spent_faults(folder: Path, rehearsal: Rehearsal, watcher: Observer) -> None:
+    """Say which faults of the file will not happen any more: a rehearsal counts on and on."""
+    if spent := await asyncio.to_thread(rehearsals.spent_faults, folder, rehearsal):
+        watcher.notice(Notice(at=time.time(), level=Level.INFO, message=spent))
+
+
 def _plan_view(
     prepared: Prepared,
     options: RunOptions,
@@ -295,11 +318,11 @@ async def _examined(path: Path) -> Examined:
 
 
 async def _all_complaints(examined: Examined) -> tuple[Complaint, ...]:
-    """About the manifest and about the files of all jobs that could be read, sorted by place."""
-    seen = await look_at_media(examined.jobs, None)
-    errors, warnings = sort_complaints(examined.jobs, seen.facts)
-    found = (*errors, *examined.complaints, *warnings)
-    return in_order(found, examined.complaints[0].place.file if examined.complaints else "")
+    """About the manifest and about the media of all jobs, right or wrong, sorted by place."""
+    jobs, others = examined.jobs, examined.files
+    seen = await look_at_media((*files_of_jobs(jobs), *others.paths()), None)
+    by_files = complaints_by_files(jobs, seen.facts, others)
+    return in_order((*examined.complaints, *by_files), examined.file)
 
 
 @asynccontextmanager
@@ -343,6 +366,7 @@ async def _batch_views(
                 rehearsal=rehearsal,
                 running=None if owner is None else f"process {owner.pid} on {owner.host}",
                 last=await store.last_run(batch.key),
+                told=await recall(store, batch),
             )
         )
     return views

@@ -8,10 +8,11 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.core.budget import Tariff
-from orchestrator.core.hazard import Learner, kinds_of
+from orchestrator.core.hazard import ENOUGH, FEWEST, Learner, Sample, kinds_of
 from orchestrator.core.slots import AutoSlots
 from orchestrator.engine.flow import Flow
 from orchestrator.engine.ledger import learned_tariff
@@ -66,9 +67,33 @@ def expected_renders(submits: Submits, learner: Learner, assumed_s: float) -> Re
         count * (assumed_s if (known := found[kind]) is None else known.mean_s)
         for kind, count in kinds.items()
     )
-    learned = {id(known): known.count for known in found.values() if known is not None}
     complete = None not in found.values()
-    return Renders(mean_s=total_s / kinds.total(), videos=sum(learned.values()) if complete else 0)
+    videos = _videos_behind(kinds, learner.history()) if complete else 0
+    return Renders(mean_s=total_s / kinds.total(), videos=videos)
+
+
+def _videos_behind(
+    kinds: Iterable[tuple[str, ...]], history: Mapping[str, Sequence[Sample]]
+) -> int:
+    """From how many videos the durations of these kinds are learned, each counted once.
+
+    A kind with few samples is helped by its coarser one, which holds them too.
+    """
+    counts = {name: len(samples) for name, samples in history.items()}
+    used = {names: _widest(names, counts) for names in kinds}
+    widest = {names[at] for names, at in used.items()}
+    inside = {names[at] for names, at in used.items() if widest.intersection(names[at + 1 :])}
+    return sum(counts.get(name, 0) for name in widest - inside)
+
+
+def _widest(names: tuple[str, ...], counts: Mapping[str, int]) -> int:
+    """Which of a job's kinds (the finest first) is the coarsest that its duration comes from."""
+    for at, name in enumerate(names):
+        own = counts.get(name, 0)
+        coarser = counts.get(names[at + 1], 0) if at + 1 < len(names) else 0
+        if own and own + coarser >= FEWEST:
+            return at + 1 if own < ENOUGH and coarser else at
+    return len(names) - 1
 
 
 def expected_pace(submits: Submits, limits: Limits, memory: Memory, time_scale: float) -> Pace:

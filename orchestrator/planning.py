@@ -19,8 +19,10 @@ from orchestrator.core.diff import Case, Look, Past, Ruling, changed_fields, rul
 from orchestrator.core.retry import how_to_revive
 from orchestrator.core.sample import sample
 from orchestrator.errors import ManifestError, MediaError
+from orchestrator.manifest.complaints import in_order
+from orchestrator.manifest.doubles import double_warnings
 from orchestrator.manifest.revision import differences
-from orchestrator.manifest.rules import media_complaints
+from orchestrator.manifest.rules import FileUses, media_complaints
 from orchestrator.media.assets import Stamp, inspect, stamp, trustworthy
 from orchestrator.model import (
     Complaint,
@@ -135,7 +137,7 @@ async def prepare(manifest: Manifest, store: AppStore | None) -> Prepared:
     Raises:
         ManifestError: a media file cannot be used; all such complaints at once.
     """
-    seen = await look_at_media(manifest.jobs, store)
+    seen = await look_at_media(files_of_jobs(manifest.jobs), store)
     wanted, warnings = wanted_jobs(manifest, seen.facts)
     return Prepared(
         manifest=replace(manifest, jobs=()),
@@ -145,12 +147,17 @@ async def prepare(manifest: Manifest, store: AppStore | None) -> Prepared:
     )
 
 
-async def look_at_media(jobs: Sequence[JobSpec], store: AppStore | None) -> Seen:
-    """Facts of every local file the jobs need; or why it cannot be used.
+def files_of_jobs(jobs: Iterable[JobSpec]) -> Iterator[str]:
+    """The paths of all local files that the jobs need, some of them several times."""
+    return (path for job in jobs for path in job.files)
+
+
+async def look_at_media(files: Iterable[str], store: AppStore | None) -> Seen:
+    """Facts of every local file in ``files``, each looked at once; or why it cannot be used.
 
     Facts of a file that has not changed since are taken from the store's cache.
     """
-    paths = list(dict.fromkeys(path for job in jobs for path in job.files))
+    paths = list(dict.fromkeys(files))
     stamps = await asyncio.to_thread(_stamps, paths)
     known = [_as_file_stamp(s) for s in stamps.values() if isinstance(s, Stamp)]
     cached = {} if store is None else await store.file_facts(known)
@@ -211,27 +218,31 @@ def _fresh(
     return fresh
 
 
-def sort_complaints(
-    jobs: Sequence[JobSpec], facts: Mapping[str, MediaFacts | MediaError]
-) -> tuple[tuple[Complaint, ...], tuple[Complaint, ...]]:
-    """Complaints and warnings about the media, each sorted by place."""
-    found = sorted(
-        media_complaints(jobs, facts), key=lambda c: (c.place.file, c.place.line, c.place.column)
-    )
-    return tuple(c for c in found if not c.warning), tuple(c for c in found if c.warning)
+def complaints_by_files(
+    jobs: Sequence[JobSpec],
+    facts: Mapping[str, MediaFacts | MediaError],
+    others: FileUses | None = None,
+) -> list[Complaint]:
+    """What only the files show: media that cannot be used, and jobs that ask for the same video.
+
+    ``others``: the media of jobs that are wrong for another reason.
+    """
+    hashes = {path: f.content_hash for path, f in facts.items() if isinstance(f, MediaFacts)}
+    return [*media_complaints(jobs, facts, others), *double_warnings(jobs, hashes)]
 
 
 def wanted_jobs(
     manifest: Manifest, facts: Mapping[str, MediaFacts | MediaError]
 ) -> tuple[Wishes, tuple[Complaint, ...]]:
-    """Every job of the manifest, and warnings.
+    """Every job of the manifest, and warnings that its files give reason for.
 
     Raises:
-        ManifestError: a media file cannot be used; all such complaints at once.
+        ManifestError: a media file cannot be used; all such complaints at once, and all warnings.
     """
-    complaints, warnings = sort_complaints(manifest.jobs, facts)
-    if complaints:
-        raise ManifestError((*complaints, *warnings))
+    found, file = complaints_by_files(manifest.jobs, facts), str(manifest.path)
+    if not all(complaint.warning for complaint in found):
+        raise ManifestError(in_order((*manifest.warnings, *found), file))
+    warnings = in_order(found, file)
     usable = {path: found for path, found in facts.items() if isinstance(found, MediaFacts)}
     return Wishes(manifest.jobs, usable), warnings
 

@@ -7,6 +7,7 @@ emulator's time.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ IDENTITY = "emulator"
 """The account of every rehearsal."""
 FOLDER = "emulator"
 """Inside the state folder: the state of rehearsals and the emulated vendor's data."""
+DATA = "vendor"
+"""Inside that: what the emulated vendor keeps."""
 OUTPUTS = "rehearsal"
 """In front of every output path of a rehearsal."""
 
@@ -33,6 +36,13 @@ class Rehearsal:
 
     faults: Path | None = None
     time_scale: float = 20.0
+
+    def flags(self) -> tuple[str, ...]:
+        """The flags of a run that asks for it; what is usual is left out."""
+        faults = () if self.faults is None else ("--faults", str(self.faults))
+        usual = self.time_scale == Rehearsal().time_scale
+        scale = () if usual else ("--time-scale", f"{self.time_scale:g}")
+        return ("--emulator", *faults, *scale)
 
 
 def rehearsed(manifest: Manifest, rehearsal: Rehearsal) -> Manifest:
@@ -72,11 +82,32 @@ async def embedded(state_dir: Path, rehearsal: Rehearsal) -> AsyncIterator[dict[
     from orchestrator.emulator.server import Emulator
 
     faults = None if rehearsal.faults is None else load_faults(rehearsal.faults)
-    data = state_dir / "vendor"
+    data = state_dir / DATA
     config = EmulatorConfig(time_scale=rehearsal.time_scale, catalog="open")
     with FolderLock(data):
         async with Emulator(config, data=data, faults=faults) as emulator:
             yield emulator.environment
+
+
+def spent_faults(state_dir: Path, rehearsal: Rehearsal) -> str:
+    """A sentence about the faults that earlier runs have used up, "" if there are none. Blocking.
+
+    Raises:
+        UsageError: the fault file is wrong.
+    """
+    if rehearsal.faults is None:
+        return ""
+    from orchestrator.emulator.faults import load_faults
+    from orchestrator.emulator.faults_used import used_up
+
+    spent = used_up(load_faults(rehearsal.faults), state_dir / DATA)
+    if not spent:
+        return ""
+    return (
+        f"faults of {rehearsal.faults.name} that are used up in this rehearsal: "
+        f"{'; '.join(spent)}. Counts go on from run to run; to begin anew, remove "
+        f"{shlex.quote(str(state_dir))} and run with --overwrite"
+    )
 
 
 async def run_emulator(

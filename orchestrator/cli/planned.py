@@ -131,11 +131,16 @@ def _time(view: PlanView) -> str:
     pace = view.pace
     if pace.time_s is None:
         return least
-    how = f"{_source(pace)} {words.duration(pace.render_s)} a video, {pace.in_flight} at once"
+    how = f"{_source(pace)} {_render(pace.render_s)} a video, {pace.in_flight} at once"
     about = (
         words.roughly(pace.time_s) if pace.time_s < 60 else f"about {words.roughly(pace.time_s)}"
     )
     return f"{about} (estimate: {how}); {least}"
+
+
+def _render(render_s: float) -> str:
+    """The time of one video; of a rehearsal it may be less than a second."""
+    return f"{render_s:.1f} s" if render_s < 2 else words.duration(render_s)
 
 
 def _source(pace: Pace) -> str:

@@ -16,6 +16,13 @@ from orchestrator.model import PAID_FOR, EventKind, State
 KEPT_BY_VENDOR_S = 7 * 86400.0
 """The vendor keeps finished videos this long (``docs/vendor.md``)."""
 
+WHOLE = 24
+"""Values of a changed key are shown whole if neither has more characters."""
+PART = 30
+"""So many characters of a longer one are shown, ..."""
+LEAD = 14
+"""... at most so many of them before the first difference."""
+
 
 class Case(StrEnum):
     """What happens to one job."""
@@ -151,11 +158,32 @@ def _fetch_again(past: Past) -> Ruling:
 
 
 def changed_fields(differences: Sequence[tuple[str, str | None, str | None]]) -> str:
-    """Name what differs between two revisions: "audio.text (old -> new), mode (...)"."""
-    return ", ".join(f"{key} ({_short(old)} -> {_short(new)})" for key, old, new in differences)
+    """Name what differs between two revisions: "audio.text (old -> new), mode (...)".
+
+    Of long values the part around the first difference is shown, in quotes.
+    """
+    return ", ".join(f"{key} ({_told(old, new)})" for key, old, new in differences)
 
 
-def _short(value: str | None) -> str:
+def _told(old: str | None, new: str | None) -> str:
+    if max(len(old or ""), len(new or "")) <= WHOLE:
+        return f"{'none' if old is None else old} -> {'none' if new is None else new}"
+    start = _start(old or "", new or "")
+    return f"{_part(old, start)} -> {_part(new, start)}"
+
+
+def _start(old: str, new: str) -> int:
+    """Where to begin to show two texts: a word or so before their first difference."""
+    pairs = enumerate(zip(old, new, strict=False))
+    differs = next((at for at, (a, b) in pairs if a != b), min(len(old), len(new)))
+    if differs <= LEAD:
+        return 0
+    space = old.find(" ", differs - LEAD, differs - 1)
+    return differs - LEAD if space < 0 else space + 1
+
+
+def _part(value: str | None, start: int) -> str:
     if value is None:
         return "none"
-    return value if len(value) <= 24 else f"{value[:21]}..."
+    end = start + PART
+    return f'"{"…" * (start > 0)}{value[start:end]}{"…" * (end < len(value))}"'

@@ -76,6 +76,7 @@ class Flow:
     def __init__(self, limits: Limits, rng: random.Random) -> None:
         self._random = rng
         self.interval_s = limits.poll_interval_s
+        self._request_s = limits.request_rate.interval_s
         self.auto = limits.in_flight is None
         self.ceiling = limits.in_flight
         self.slots = AutoSlots()
@@ -153,7 +154,7 @@ class Flow:
     def taught(self, kinds: Kinds, sample: Sample, *, now: float, wall: float) -> None:
         """A task of this run ended well, between two ages."""
         self._noticed.append(now)
-        slack_s = LOOSE * CEILING * self.interval_s
+        slack_s = LOOSE * CEILING * max(self.interval_s, self._request_s)
         if sample.high_s > LOOSE * sample.low_s + slack_s:
             return
         self.learner.seen(kinds, sample)

@@ -34,13 +34,19 @@ from orchestrator.manifest.names import (
     output_complaints,
     template_finding,
 )
-from orchestrator.manifest.nodes import Node, Plain, Spoiled, Spot, Table
+from orchestrator.manifest.nodes import Node, Plain, Spoiled, Spot, Table, place_of
 from orchestrator.manifest.patterns import Patterns, each_file, patterns_in
 from orchestrator.manifest.places import Packer
-from orchestrator.manifest.rules import job_complaints, text_complaints
+from orchestrator.manifest.rules import (
+    FileUse,
+    FileUses,
+    files_to_look_at,
+    job_complaints,
+    text_complaints,
+)
 from orchestrator.manifest.schema import Job
 from orchestrator.manifest.source import Unreadable, decode, read_bytes
-from orchestrator.model import Complaint, JobSpec
+from orchestrator.model import Complaint, JobSpec, Mode
 
 MAX_TEXT_FILE_BYTES = 1024 * 1024
 _LIKE_A_JOB = 'write it like "- {id: hello, avatar: {public: "3327"}, audio: {text: Hi.}}"'
@@ -53,7 +59,7 @@ class Jobs:
 
     ``used`` are the names of all placeholders so far; ``given`` the vars that some job has of its
     own, each with its first place; ``output_used``: a job took the batch's output. ``count`` is of
-    jobs, right or wrong.
+    jobs, right or wrong. ``specs`` are the right ones, ``files`` the media of the others.
     """
 
     context: Context
@@ -62,8 +68,8 @@ class Jobs:
     patterns: Patterns = field(init=False)
     packer: Packer = field(init=False)
     specs: list[JobSpec] = field(default_factory=list)
+    files: FileUses = field(default_factory=FileUses)
     complaints: dict[Complaint, None] = field(default_factory=dict)
-    failed: bool = False
     count: int = 0
     used: set[str] = field(default_factory=set)
     given: dict[str, Spot] = field(default_factory=dict)
@@ -97,7 +103,7 @@ class Jobs:
             self.take(candidate)
 
     def take(self, candidate: Candidate) -> None:
-        """Check one candidate; keep its spec if nothing was wrong with any job so far."""
+        """Check one candidate; keep its spec if nothing is wrong with it, else its files."""
         found: list[Complaint] = []
         job = merged(self.context.defaults, candidate.plain)
         names = self._names(candidate, job, found)
@@ -114,7 +120,6 @@ class Jobs:
         """Remember complaints, each once."""
         for complaint in found:
             self.complaints.setdefault(complaint)
-            self.failed = self.failed or not complaint.warning
 
     def finish(self, page: Page) -> None:
         """After the last job: what only all jobs together show."""
@@ -175,12 +180,20 @@ class Jobs:
         output = self._output(draft, page, found)
         for key, path in local_files(job):
             self.register.add_input(absolute(self.context.folder, path), draft.spot(key))
-        wrong = self.failed or draft.spoiled or (found and any(not c.warning for c in found))
+        wrong = draft.spoiled or (found and any(not c.warning for c in found))
         if output is not None and not wrong:
             self.specs.append(spec_of(draft, self.context, output, text, self.packer))
+        elif not page.cut:
+            self._keep_files(draft)
+
+    def _keep_files(self, draft: Draft) -> None:
+        """Remember the media of a wrong job, to be looked at all the same."""
+        mode = draft.job.mode or Mode.AVATAR1
+        for key, path in files_to_look_at(draft):
+            use = FileUse(key=key, path=absolute(self.context.folder, path), mode=mode)
+            self.files.add(use, place_of(draft.spot(key), self.context.file))
 
     def _refuse(self, node: Node, problem: str, remedy: str) -> None:
-        self.failed = True
         if not isinstance(node, Spoiled):
             page = Page(file=self.context.file, table=Table({}, node.spot), cut=False)
             self.keep([page.complaint(node.spot, problem, remedy)])

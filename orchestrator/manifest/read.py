@@ -9,8 +9,10 @@ and files of rows come after the list of jobs.
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.errors import ManifestError
@@ -21,9 +23,13 @@ from orchestrator.manifest.head import Front, front_of, jobs_complaint
 from orchestrator.manifest.jobs import Jobs
 from orchestrator.manifest.load import HOW_TO_BEGIN, Document
 from orchestrator.manifest.nodes import Node, Rows, Spoiled, Spot, Table, Text, place_of
-from orchestrator.manifest.rows import row_files
+from orchestrator.manifest.rows import READERS, row_files
+from orchestrator.manifest.rules import FileUses
 from orchestrator.manifest.source import Unreadable, decode, read_bytes
 from orchestrator.model import Complaint, JobSpec, Manifest, Place
+
+_VERSION = re.compile(r"""^[\s{"']*version["']?\s*:""", re.MULTILINE)
+"""The first key of every manifest, whatever its file is called."""
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -51,15 +57,18 @@ def check_manifest(path: Path) -> tuple[Manifest | None, tuple[Complaint, ...]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """What there is to say of a manifest.
+    """What there is to say of a manifest; ``file`` is its name in complaints.
 
     ``manifest``: None if anything is wrong. ``complaints``: all, sorted by place. ``jobs``: those
-    that could be read, also of a manifest that is wrong, so that their files can be looked at.
+    that are right, also of a manifest that is wrong, and ``files`` the media of the others: so
+    that all files can be looked at whatever else there is to complain about.
     """
 
+    file: str
     manifest: Manifest | None
     complaints: tuple[Complaint, ...]
     jobs: tuple[JobSpec, ...] = ()
+    files: FileUses = field(default_factory=FileUses)
 
 
 def examine_manifest(path: Path) -> Examined:
@@ -68,10 +77,12 @@ def examine_manifest(path: Path) -> Examined:
     findings: list[tuple[Spot, str, str]] = []
     try:
         text = decode(read_bytes(path, "manifest"), findings)
+        if path.suffix.lower() in READERS and not _VERSION.search(text):
+            raise Unreadable("this is a file of rows, not a manifest", _how_to_wrap(path))
     except Unreadable as error:
         place = Place(file=file, line=1, column=1)
         complaint = Complaint(place=place, problem=error.problem, remedy=error.remedy)
-        return Examined(manifest=None, complaints=(complaint,))
+        return Examined(file=file, manifest=None, complaints=(complaint,))
     reading = _read(text, path)
     for spot, problem, remedy in findings:
         mark_only = problem.endswith("byte order mark")
@@ -79,8 +90,22 @@ def examine_manifest(path: Path) -> Examined:
             Complaint(place=place_of(spot, file), problem=problem, remedy=remedy, warning=mark_only)
         )
     manifest, complaints = reading.result()
-    jobs = tuple(reading.jobs.specs) if reading.jobs is not None else ()
-    return Examined(manifest=manifest, complaints=complaints, jobs=jobs)
+    if reading.jobs is None:
+        return Examined(file=file, manifest=manifest, complaints=complaints)
+    return Examined(
+        file=file,
+        manifest=manifest,
+        complaints=complaints,
+        jobs=tuple(reading.jobs.specs) if manifest is None else manifest.jobs,
+        files=reading.jobs.files,
+    )
+
+
+def _how_to_wrap(path: Path) -> str:
+    """What to type for a file of rows."""
+    near = os.path.relpath(path)
+    typed = shlex.quote(str(path) if near.startswith("..") else near)
+    return f"to write a manifest for it: orchestrator init {typed}"
 
 
 def check_text(text: str, path: Path) -> tuple[Manifest | None, tuple[Complaint, ...]]:

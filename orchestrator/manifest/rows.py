@@ -58,8 +58,8 @@ def row_files(names: Iterable[Node], page: Page, jobs: Jobs) -> None:
     seen: set[str] = set()
     for node in names:
         if isinstance(node, Spoiled):
-            jobs.failed = True
-        elif not isinstance(node, Text) or not node.value:
+            continue
+        if not isinstance(node, Text) or not node.value:
             problem = "an item of from is not the name of a file"
             jobs.keep([page.complaint(node.spot, problem, 'write it like "from: [rows.csv]"')])
         elif (name := os.path.normpath(node.value)) in seen:

@@ -7,7 +7,7 @@ the files that the jobs name. Both are pure: they read no file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import PurePosixPath
 
@@ -182,6 +182,17 @@ def _extensions(draft: Draft, page: Page) -> Iterator[Complaint]:
             yield page.complaint(spot, problem, "convert it to mp4 to be sure", warning=True)
 
 
+def files_to_look_at(draft: Draft) -> Iterator[tuple[str, str]]:
+    """Key and path, as written, of the media of a job, wrong or not, that nothing has been said
+    against: the only source of their section, with an extension that the vendor takes."""
+    avatar, audio = draft.job.avatar or _NO_AVATAR, draft.job.audio or _NO_AUDIO
+    sources = {"avatar": _given(avatar, _FACES), "audio": _given(audio, _VOICES)}
+    for key, value in local_files(draft.job):
+        sole = len(sources[key.partition(".")[0]]) == 1
+        if sole and value.isprintable() and _suffix(value) in FORMATS.get(key, ()):
+            yield key, value
+
+
 @lru_cache(maxsize=4096)
 def _suffix(path: str) -> str:
     return PurePosixPath(path).suffix[1:].lower()
@@ -198,6 +209,31 @@ def text_complaints(page: Page, spot: Spot, text: str) -> Iterator[Complaint]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileUse:
+    """A media file (its absolute path) under a key of a job that is wrong for another reason."""
+
+    key: str
+    path: str
+    mode: Mode
+
+
+@dataclass(slots=True, kw_only=True)
+class FileUses:
+    """The media of wrong jobs, which have no specs: where each use stands first, and how often."""
+
+    found: dict[FileUse, tuple[Place, int]] = field(default_factory=dict)
+
+    def add(self, use: FileUse, place: Place) -> None:
+        """One more job uses the file so; the first comes first."""
+        first, count = self.found.get(use, (place, 0))
+        self.found[use] = (first, count + 1)
+
+    def paths(self) -> Iterator[str]:
+        """The files, some of them several times."""
+        return (use.path for use in self.found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Finding:
     """What is wrong with one use of one file; equal findings of many jobs become one complaint."""
 
@@ -209,20 +245,32 @@ class _Finding:
 
 
 def media_complaints(
-    jobs: Iterable[JobSpec], facts: Mapping[str, MediaFacts | MediaError]
+    jobs: Iterable[JobSpec],
+    facts: Mapping[str, MediaFacts | MediaError],
+    others: FileUses | None = None,
 ) -> list[Complaint]:
     """What is wrong with the files that ``jobs`` name, each at the key that names it first.
 
     ``facts`` has, by path, what was seen of a file or why it cannot be used; files that it does
     not know are passed over. A finding that is the same for many jobs is one complaint that
-    counts the others.
+    counts the others. ``others`` are the files of jobs that have no spec.
     """
     found: dict[_Finding, tuple[Place, int]] = {}
     for spec in jobs:
         for finding in _media_findings(spec, facts):
-            place, others = found.get(finding, (_place(spec, finding.key), -1))
-            found[finding] = (place, others + 1)
-    return [_told(finding, place, others) for finding, (place, others) in found.items()]
+            place, more = found.get(finding, (_place(spec, finding.key), -1))
+            found[finding] = (place, more + 1)
+    for use, (place, count) in others.found.items() if others else ():
+        for finding in _findings(use.key, use.path, use.mode, facts):
+            known, more = found.get(finding, (place, -1))
+            found[finding] = (_earlier(known, place), more + count)
+    return [_told(finding, place, more) for finding, (place, more) in found.items()]
+
+
+def _earlier(one: Place, other: Place) -> Place:
+    """The first of two places in one file; of places in two files the first that was given."""
+    sooner = (other.line, other.column) < (one.line, one.column)
+    return other if one.file == other.file and sooner else one
 
 
 def _told(finding: _Finding, place: Place, others: int) -> Complaint:
@@ -249,13 +297,20 @@ def _media_findings(
     if spec.audio_kind is AudioKind.FILE:
         uses.append(("audio.file", spec.audio))
     for key, path in uses:
-        seen = facts.get(path)
-        if isinstance(seen, MediaError):
-            problem = f"{key}: {path}: {seen.problem}"
-            remedy = _home_hint(path, seen) or seen.remedy
-            yield _Finding(path=path, key=key, problem=problem, remedy=remedy)
-        elif seen is not None:
-            yield from _fitness(key, seen, spec.mode)
+        yield from _findings(key, path, spec.mode, facts)
+
+
+def _findings(
+    key: str, path: str, mode: Mode, facts: Mapping[str, MediaFacts | MediaError]
+) -> Iterator[_Finding]:
+    """What is wrong with one use of one file."""
+    seen = facts.get(path)
+    if isinstance(seen, MediaError):
+        problem = f"{key}: {path}: {seen.problem}"
+        remedy = _home_hint(path, seen) or seen.remedy
+        yield _Finding(path=path, key=key, problem=problem, remedy=remedy)
+    elif seen is not None:
+        yield from _fitness(key, seen, mode)
 
 
 def _home_hint(path: str, seen: MediaError) -> str:

@@ -11,6 +11,7 @@ from batch_kit import EXAMPLES, VOICE, Batch, distinct_jobs, vendor
 
 HELLO = {"file": "media/hello.wav"}
 SPEECH = {"text": "Hi.", "voice": VOICE}
+ODD: dict[str, Any] = {"mode": "avatar2"}
 
 
 @pytest.fixture
@@ -62,8 +63,52 @@ def test_one_mistake_is_told_with_its_place_and_stops_before_anything(
     assert not batch.state.exists(), "a wrong manifest must not touch the state"
 
 
+@pytest.mark.parametrize("command", ["validate", "run", "plan"])
+def test_mistakes_in_the_manifest_and_in_the_media_are_told_at_once_by_place(
+    batch: Batch, command: str
+) -> None:
+    batch.write(
+        [
+            job(id="first", audio={"file": "media/no.wav"}),
+            job(id="second", avatr="x", audio={"file": "media/empty.wav"}),
+            job(id="third", avatar={"video": "media/not-a-film.mp4"}, mode="avatar3"),
+            job(id="fourth", audio={"file": "media/none.wav"}),
+        ]
+    )
+    ended = batch.call(command, str(batch.manifest))
+    assert ended.returncode == 2
+    text = ended.stdout + ended.stderr
+    start = f"{batch.manifest}:"
+    told = [x for x in text.splitlines() if x.startswith(start) and x[len(start)].isdigit()]
+    words = ["no.wav", "avatr", "empty.wav", "not-a-film.mp4", "mode is", "none.wav"]
+    assert len(told) == len(words), told
+    assert sorted(words) == sorted(w for w in words if any(w in line for line in told))
+    places = [tuple(map(int, line.split(":")[1:3])) for line in told]
+    assert places == sorted(places)
+    assert not batch.state.exists()
+
+
+def test_two_jobs_for_one_video_are_a_warning_even_of_two_equal_files(batch: Batch) -> None:
+    shutil.copy(batch.folder / "media" / "hello.wav", batch.folder / "media" / "copy.wav")
+    batch.write([job(), job(id="two", audio={"file": "media/copy.wav"}), job(id="three", **ODD)])
+    ended = batch.call("validate", str(batch.manifest))
+    assert ended.returncode == 0, ended.stderr
+    [line] = ended.stdout.splitlines()
+    assert 'warning: jobs "one" and "two" ask for the same video (line ' in line
+    assert "paid for twice" in line
+    planned = batch.call("plan", str(batch.manifest))
+    assert (planned.returncode, "ask for the same video" in planned.stderr) == (0, True)
+
+
 def test_two_jobs_with_one_id_or_one_output_name_both_places(batch: Batch) -> None:
-    batch.write([job(), job(), job(id="two", output="x.mp4"), job(id="three", output="X.mp4")])
+    batch.write(
+        [
+            job(),
+            job(),
+            job(id="two", mode="avatar2", output="x.mp4"),
+            job(id="three", output="X.mp4"),
+        ]
+    )
     result = batch.run()
     assert result.returncode == 2
     assert "one" in result.stderr and "x.mp4" in result.stderr.lower()

@@ -33,8 +33,10 @@ from orchestrator.emulator.faults import (
     load_faults,
     parse_faults,
 )
+from orchestrator.emulator.faults_used import used_up
 from orchestrator.emulator.kinds import API_ENDPOINTS, KINDS
-from orchestrator.emulator.server import Emulator
+from orchestrator.emulator.server import DATABASE, Emulator
+from orchestrator.emulator.store import Store, insert
 
 Lost = (aiohttp.ClientError, ConnectionError, TimeoutError)
 
@@ -475,6 +477,39 @@ def test_the_first_rule_that_fires_wins() -> None:
     assert [p.do if p else "" for p in picked] == ["empty_body", "html", "empty_body"]
 
 
+def test_rules_whose_counts_are_used_up_are_named(tmp_path: Path) -> None:
+    faults = Faults.of(
+        fault("submit", "drop_after", nth=[1, 3]),
+        fault("query", "html", first=2),
+        fault("submit", "stall", nth=9),
+        fault(["put", "download"], "expired", limit=1),
+        fault("query", "empty_body", first=1, per="job"),
+        fault("voices", "garbage", probability=0.5),
+    )
+    counts = [("0:drop_after:", 3, 2), ("1:html:", 2, 2), ("2:stall:", 8, 0)]
+    counts += [("3:expired:", 7, 1), ("4:empty_body:a", 5, 1), ("5:garbage:", 99, 50)]
+    assert used_up(faults, tmp_path) == []
+    store = Store(tmp_path / DATABASE)
+    store.open()
+    store.note(*(insert("fault_counts", key=k, seen=s, fired=f) for k, s, f in counts))
+    store.close()
+    assert used_up(faults, tmp_path) == [
+        "drop_after on submit (nth 1, 3)",
+        "html on query (first 2)",
+        "expired on put, download (limit 1)",
+    ]
+
+
+async def test_the_counts_of_an_emulator_are_those_that_the_next_start_finds_used_up(
+    tmp_path: Path,
+) -> None:
+    rule = fault("submit", "status", status=503, nth=1)
+    async with running(tmp_path, rule) as (_, client):
+        assert used_up(Faults.of(rule), tmp_path) == []
+        assert (await raw_submit(client))[0] == 503
+    assert used_up(Faults.of(rule), tmp_path) == ["status on submit (nth 1)"]
+
+
 # --- the file ----------------------------------------------------------------------------------
 
 
@@ -519,6 +554,9 @@ def test_a_file_in_yaml_or_json_gives_the_same_faults(tmp_path: Path) -> None:
         ({"on": "submit", "do": "status", "status": 99}, "status: 99 is not an HTTP status"),
         ({"on": "submit", "do": "status", "body": "pdf"}, "body: 'pdf' is not one of"),
         ({"on": "submit", "do": "status", "retry_after": "soon"}, "retry_after: 'soon'"),
+        ({"on": "submit", "do": "status", "retry_after": [1]}, "retry_after: [1] is neither"),
+        ({"on": "submit", "do": None}, "do: `None` is not known"),
+        ({"on": "sumbit", "at": "api", "do": "html"}, "on: `sumbit` is not known"),
         ({"on": "submit", "do": "html", "match": {"txt": "a"}}, "match: `txt` is not known"),
         ({"on": "submit", "do": "html", "match": {"text": 7}}, "match.text: 7 is not text"),
         ({"on": "api", "do": "refuse"}, "until_s: missing"),
@@ -533,21 +571,35 @@ def test_a_wrong_fault_is_explained(item: Any, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "place", "words"),
     [
-        ("faults: {", "is not YAML"),
-        ("just text", "must be a list of faults"),
-        ("{fault: []}", "`fault` is not known; did you mean `faults`?"),
-        ("{seed: x, faults: []}", "seed: 'x' is not a whole number"),
+        ("faults: {", "1:10", "is not YAML"),
+        ("just text", "1:1", "must be a list of faults"),
+        ("{fault: []}", "1:2", "`fault` is not known; did you mean `faults`?"),
+        ("{seed: x, faults: []}", "1:8", "seed: 'x' is not a whole number"),
+        ("faults: all of them", "1:9", "faults: must be a list"),
+        ("# none\n- [submit]", "2:3", "['submit'] is not a mapping"),
+        ("- {on: submit, do: html,\n   match: {txt: a}}", "2:12", "match: `txt` is not known"),
+        ("- do: html\n  first: 1", "1:3", "on: missing"),
+        ("- &a [*a]", "1:3", "is not a mapping"),
     ],
 )
-def test_a_wrong_file_is_explained_with_its_name(tmp_path: Path, text: str, words: str) -> None:
+def test_a_wrong_file_is_explained_with_its_name_and_the_place(
+    tmp_path: Path, text: str, place: str, words: str
+) -> None:
     path = tmp_path / "faults.yaml"
     path.write_text(text)
     with pytest.raises(FaultsError) as error:
         load_faults(path)
-    assert str(error.value).startswith(f"{path}: ")
+    assert str(error.value).startswith(f"{path}:{place}: ")
     assert words in str(error.value)
+
+
+def test_a_file_that_is_no_text_is_explained_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "faults.yaml"
+    path.write_bytes(b"faults: [\xff]")
+    with pytest.raises(FaultsError, match=r"faults\.yaml: is not YAML: "):
+        load_faults(path)
 
 
 def test_all_problems_of_a_file_are_named_at_once() -> None:
@@ -555,6 +607,25 @@ def test_all_problems_of_a_file_are_named_at_once() -> None:
     with pytest.raises(FaultsError) as error:
         parse_faults(wrong)
     assert len(error.value.problems) == 2
+
+
+def test_all_problems_of_all_rules_of_a_file_are_told_by_their_places(tmp_path: Path) -> None:
+    path = tmp_path / "chaos.yaml"
+    path.write_text(
+        "faults:\n"
+        "  - {on: submit, do: drop_aftr, nth: 0}\n"
+        "  - {on: sumbit, do: status, probability: 2, foo: 1}\n"
+    )
+    with pytest.raises(FaultsError) as error:
+        load_faults(path)
+    told = [problem.removeprefix(f"{path}:").split(";")[0] for problem in error.value.problems]
+    assert told == [
+        "2:22: do: `drop_aftr` is not known",
+        "2:38: nth: [0] holds something that is no whole number of at least 1",
+        "3:10: on: `sumbit` is not known",
+        "3:43: probability: 2 is not a number from 0 to 1",
+        "3:46: `foo` is not known",
+    ]
 
 
 def test_an_empty_file_is_no_fault_at_all(tmp_path: Path) -> None:

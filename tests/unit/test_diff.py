@@ -216,8 +216,16 @@ def test_a_job_changed_under_way_says_that_it_waits() -> None:
         ([("caption", None, "c1")], "caption (none -> c1)"),
         ([("audio.voice", "v", None), ("mode", "a", "b")],
          "audio.voice (v -> none), mode (a -> b)"),
-        ([("audio.text", "x" * 24, "y" * 25)],
-         f"audio.text ({'x' * 24} -> {'y' * 21}...)"),
+        ([("audio.text", "x" * 24, "y" * 24)], f"audio.text ({'x' * 24} -> {'y' * 24})"),
+        ([("audio.text", "x" * 24, "y" * 35)],
+         'audio.text ("' + 'x' * 24 + '" -> "' + 'y' * 30 + '…")'),
+        ([("audio.text", None, "y" * 35)], 'audio.text (none -> "' + 'y' * 30 + '…")'),
+        ([("audio.text", "Hello customer number 7.", "Hello customer number 7. Bye.")],
+         'audio.text ("…number 7." -> "…number 7. Bye.")'),
+        ([("audio.text", "Hello customer number 7. Bye.", "Hello customer number 17. Bye.")],
+         'audio.text ("…number 7. Bye." -> "…number 17. Bye.")'),
+        ([("audio.text", f"{'a' * 50}b{'c' * 50}", f"{'a' * 50}d{'c' * 50}")],
+         'audio.text ("…{0}b{1}…" -> "…{0}d{1}…")'.format('a' * 14, 'c' * 15)),
     ],
 )  # fmt: skip
 def test_differences_are_named_briefly(

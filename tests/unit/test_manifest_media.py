@@ -7,8 +7,17 @@ from pathlib import Path
 
 from orchestrator.errors import MediaError
 from orchestrator.manifest.places import Packer
-from orchestrator.manifest.rules import media_complaints
-from orchestrator.model import AudioKind, AvatarKind, ContentHash, JobId, JobSpec, MediaFacts, Mode
+from orchestrator.manifest.rules import FileUse, FileUses, media_complaints
+from orchestrator.model import (
+    AudioKind,
+    AvatarKind,
+    ContentHash,
+    JobId,
+    JobSpec,
+    MediaFacts,
+    Mode,
+    Place,
+)
 
 HASH = ContentHash("0" * 64)
 
@@ -113,6 +122,23 @@ def test_a_very_large_file_is_a_warning() -> None:
         "jobs.yaml:1:20: warning: avatar.video: /m/anna.mp4: the file has 200 MB, more than 200;"
         " the vendor may refuse it; make it smaller to be sure"
     ]
+
+
+def test_the_files_of_wrong_jobs_are_complained_about_with_those_of_right_ones() -> None:
+    error = MediaError("/m/anna.mp4", "the file is empty", "export it again")
+    uses = FileUses()
+    for line in (2, 9):
+        use = FileUse(key="avatar.video", path="/m/anna.mp4", mode=Mode.AVATAR1)
+        uses.add(use, Place(file="jobs.yaml", line=line, column=7))
+    assert sorted(uses.paths()) == ["/m/anna.mp4"]
+
+    facts = {"/m/anna.mp4": error}
+    [alone] = media_complaints([], facts, uses)
+    [together] = media_complaints([_job(4), _job(5)], facts, uses)
+
+    words = "avatar.video: /m/anna.mp4: the file is empty"
+    assert str(alone) == f"jobs.yaml:2:7: {words} (and 1 more job); export it again"
+    assert str(together) == f"jobs.yaml:2:7: {words} (and 3 more jobs); export it again"
 
 
 def test_a_job_without_places_is_named() -> None:

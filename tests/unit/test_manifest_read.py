@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import ManifestError
-from orchestrator.manifest.read import check_manifest, load_manifest
+from orchestrator.manifest.read import check_manifest, examine_manifest, load_manifest
 from orchestrator.manifest.source import Unreadable, read_bytes
 from orchestrator.model import (
     AudioKind,
@@ -233,6 +233,52 @@ def test_a_wrong_manifest_raises_with_every_complaint(tmp_path: Path) -> None:
         (4, 'id is "a b"'),
     ]
     assert caught.value.exit_code == 2
+
+
+def test_right_jobs_and_the_files_of_wrong_ones_are_kept_of_a_wrong_manifest(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "jobs.yaml").write_text(
+        "version: 1\nbatch: b\njobs:\n"
+        "- {id: right, avatar: {video: a.mp4}, audio: {file: a.wav}}\n"
+        "- {id: un known, avatar: {video: b.mp4}, audio: {file: b.wav}, mode: avatar2}\n"
+        "- {id: two, avatar: {video: no.mp4, public: '1'}, audio: {file: c.wav}}\n"
+        "- {id: kind, avatar: {video: no.txt}, audio: {file: '{who}.wav'}}\n"
+        "- {id: right-2, avatar: {video: a.mp4}, audio: {file: d.wav}}\n"
+    )
+
+    examined = examine_manifest(tmp_path / "jobs.yaml")
+
+    assert examined.manifest is None
+    assert [job.job_id for job in examined.jobs] == ["right", "right-2"]
+    assert {
+        (use.key, Path(use.path).name, use.mode, place.line)
+        for use, (place, _) in examined.files.found.items()
+    } == {
+        ("avatar.video", "b.mp4", Mode.AVATAR2, 5),
+        ("audio.file", "b.wav", Mode.AVATAR2, 5),
+        ("audio.file", "c.wav", Mode.AVATAR1, 6),
+    }
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.TSV", "rows.jsonl", "rows.ndjson"])
+def test_a_file_of_rows_is_no_manifest_and_says_what_to_type(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / name
+    path.write_text('{"id": "a", "avatar.public": "3327", "audio.text": "The version: 2."}\n' * 2)
+
+    assert [str(c) for c in check_manifest(path)[1]] == [
+        f"{path}:1:1: this is a file of rows, not a manifest; to write a manifest for it:"
+        f" orchestrator init {name}"
+    ]
+
+
+def test_a_manifest_may_be_called_anything(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text(GOOD)
+    assert check_manifest(path)[1] == ()
 
 
 def test_a_file_that_is_not_there_and_a_folder_are_complaints(tmp_path: Path) -> None:

@@ -5,10 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from orchestrator.core.hazard import Learner, Sample, kinds_of
 from orchestrator.core.slots import AutoSlots, Surplus
 from orchestrator.engine.flow import DURATIONS, SLOTS
-from orchestrator.model import AudioKind, AvatarKind, JobId, JobSpec, Limits, Mode
+from orchestrator.model import (
+    AudioKind,
+    AvatarKind,
+    ContentHash,
+    JobId,
+    JobSpec,
+    Limits,
+    MediaFacts,
+    Mode,
+)
 from orchestrator.outlook import RENDER_S, Memory, expected_pace, expected_renders, memory_of
 from orchestrator.report.views import Pace
 from orchestrator.store.sqlite import open_store
@@ -85,6 +96,72 @@ def test_the_number_of_videos_that_it_was_learned_from_is_told() -> None:
 def test_too_few_videos_teach_nothing() -> None:
     found = expected_renders(submits(2), taught(60.0), 160.0)
     assert (found.mean_s, found.videos) == (160.0, 0)
+
+
+def spoken(*lengths_s: float) -> Submits:
+    """Jobs with sound files of these lengths."""
+    specs, facts = [], {}
+    for number, length_s in enumerate(lengths_s):
+        path = f"/m/{number}.wav"
+        specs.append(
+            JobSpec(
+                job_id=JobId(f"job-{number}"),
+                avatar_kind=AvatarKind.PUBLIC,
+                avatar="3327",
+                audio_kind=AudioKind.FILE,
+                audio=path,
+                output=Path(f"/out/{number}.mp4"),
+            )
+        )
+        facts[path] = MediaFacts(
+            path=path,
+            size_bytes=9,
+            content_hash=ContentHash(f"{number:064}"),
+            format="wav",
+            has_audio=True,
+            duration_s=length_s,
+        )
+    made = Submits(Wishes(specs, facts))
+    for position in range(len(specs)):
+        made.add(position)
+    return made
+
+
+def taught_by_length(**counts: int) -> Learner:
+    """A learner that saw so many videos with sounds of so many seconds ("s5": 5 s)."""
+    learner = Learner()
+    for name, count in counts.items():
+        for _ in range(count):
+            kinds = kinds_of(Mode.AVATAR1, float(name[1:]))
+            learner.seen(kinds, Sample(low_s=49.0, high_s=51.0))
+    return learner
+
+
+@pytest.mark.parametrize(
+    ("seen", "asked", "videos"),
+    [
+        ({"s5": 1, "s9": 11}, (5.0,), 12),
+        ({"s5": 1, "s9": 11}, (5.0, 9.0, 20.0), 12),
+        ({"s5": 20, "s9": 30}, (5.0,), 20),
+        ({"s5": 20, "s9": 30}, (5.0, 9.0), 50),
+        ({"s5": 20, "s9": 2}, (5.0, 9.0), 22),
+        ({"s5": 4}, (100.0,), 4),
+        ({"s5": 1}, (5.0,), 0),
+    ],
+    ids=[
+        "a few of its length are helped by all of its mode",
+        "jobs that are all helped by the same count it once",
+        "enough of its length need no help",
+        "two lengths with enough of each count both",
+        "one length is helped by a mode that holds the other",
+        "a length never seen is told by its mode",
+        "too few in all",
+    ],
+)
+def test_all_videos_that_taught_something_are_counted_and_each_once(
+    seen: dict[str, int], asked: tuple[float, ...], videos: int
+) -> None:
+    assert expected_renders(spoken(*asked), taught_by_length(**seen), 160.0).videos == videos
 
 
 async def test_what_runs_left_in_the_store_is_found(tmp_path: Path) -> None:
