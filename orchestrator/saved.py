@@ -36,10 +36,10 @@ class Saved:
         return {"id": self.id, "name": self.name, "job": self.job}
 
     def __str__(self) -> str:
-        face = f'private: "{self.id}"' + (f" ({self.name})" if self.name else "")
+        use = f'avatar: {{private: "{self.id}"}}' + (f"    # {self.name}" if self.name else "")
         if self.job is None:
-            return f"{face} is new among your avatars: of one of the jobs with save_avatar"
-        return f"{face} is the avatar that job {self.job} saved"
+            return f"one of the jobs with save_avatar saved an avatar; to use it: {use}"
+        return f"job {self.job} saved an avatar; to use it: {use}"
 
 
 class SavedAvatars:

@@ -37,9 +37,12 @@ from orchestrator.media.download import Downloader
 from orchestrator.model import ContentHash, JobId, RunKey, State
 from orchestrator.options import RunOptions
 from orchestrator.planning import Draft, Prepared, draft_plan, sampled
+from orchestrator.report import told
 from orchestrator.report.build import batch_view
-from orchestrator.report.headline import headline, next_steps
-from orchestrator.report.views import RunView
+from orchestrator.report.commands import Typing, here
+from orchestrator.report.headline import headline
+from orchestrator.report.steps import Situation, next_steps
+from orchestrator.report.views import BatchView, RunView, Why
 from orchestrator.saved import Saved, SavedAvatars, notes_of, remember
 from orchestrator.store.base import AppStore, BatchRow, Owner
 from orchestrator.topview.client import TopViewClient
@@ -64,7 +67,7 @@ class Session:
         env: Mapping[str, str],
         state_flag: Path | None = None,
     ) -> None:
-        self._flags = f" --state {_short(state_flag)}" if state_flag else ""
+        self._state_flag = state_flag
         self._store, self._prepared, self._options = store, prepared, options
         self._manifest = prepared.manifest
         self._watcher, self._folder, self._env = watcher, folder, env
@@ -72,6 +75,7 @@ class Session:
         self._standing = Standing()
         self._report = ""
         self._left_out = 0
+        self._told = told.NOTHING
         self._notes: tuple[str, ...] = ()
 
     def tell(self, level: Level, message: str, job: JobId | None = None) -> None:
@@ -108,6 +112,7 @@ class Session:
         self._refuse_conflicts(draft)
         await self._refuse_unapproved(batch, draft)
         self._left_out = draft.left_for_later
+        self._told = _told(self._options, draft, len(wanted))
         settings = vendor_settings(self._env)
         limits = self._manifest.settings.limits
         up = self._throttle(limits.upload_bytes_per_s)
@@ -225,6 +230,7 @@ class Session:
         for source, target in draft.copies:
             await asyncio.to_thread(_copy, source, target)
         await self._store.apply_plan(batch.key, draft.changes, time.time())
+        await told.remember(self._store, batch, self._told)
         caught = await self._store.recover(batch.key, time.time())
         if caught:
             self.tell(
@@ -315,38 +321,77 @@ class Session:
         overdue = await self._overdue(batch)
         rows = await self._store.job_rows(batch.key)
         did = outcome.uploaded + outcome.submitted + outcome.downloaded
-        rehearsal = self._options.rehearsal is not None
-        rehearsed = " --emulator" if rehearsal else ""
         view = batch_view(
             batch,
             rows,
-            rehearsal=rehearsal,
+            rehearsal=self._options.rehearsal is not None,
             running=None,
             last=await self._store.last_run(batch.key),
+            told=self._told,
         )
         return RunView(
             status=view,
             exit_code=exit_code(counts, overdue, outcome.stops),
-            headline=headline(batch.name, counts, overdue=overdue, stops=outcome.stops, did=did),
+            headline=headline(
+                batch.name,
+                counts,
+                overdue=overdue,
+                stops=outcome.stops,
+                did=did,
+                told=self._told,
+            ),
             uploaded=outcome.uploaded,
             submitted=outcome.submitted,
             downloaded=outcome.downloaded,
             elapsed_s=elapsed_s,
             next_steps=next_steps(
-                batch.name,
-                counts,
-                overdue=overdue,
-                again=f"orchestrator run {_short(self._manifest.path)}{rehearsed}{self._flags}",
-                flags=self._flags,
-                stops=outcome.stops,
-                left_out=self._left_out,
-                given_up=view.given_up,
+                self._situation(view, counts, overdue, outcome), self._typing(batch)
             ),
             outputs=_common_folder([Path(row.output) for row in rows]),
             report=self._report,
             notes=self._notes,
             state_dir=str(self._folder),
         )
+
+    def _situation(
+        self, view: BatchView, counts: Mapping[State, int], overdue: int, outcome: Outcome
+    ) -> Situation:
+        return Situation(
+            counts=counts,
+            overdue=overdue,
+            stops=outcome.stops,
+            left_out=max(self._left_out, view.not_started),
+            given_up=view.given_up,
+            doubtful=view.doubtful,
+            budget=self._manifest.settings.budget_credits,
+            max_credits=self._options.max_credits,
+        )
+
+    def _typing(self, batch: BatchRow) -> Typing:
+        rehearsal = self._options.rehearsal
+        return Typing(
+            batch=batch.name,
+            manifest=here(self._manifest.path),
+            state=here(self._state_flag) if self._state_flag else None,
+            rehearsal=() if rehearsal is None else rehearsal.flags(),
+        )
+
+
+def _told(options: RunOptions, draft: Draft, jobs: int) -> told.Told:
+    """Which of the manifest's jobs this run leaves out because it was told to."""
+    existing = 0
+    if options.skip_existing:
+        unselected = (line.reason for line in draft.lines if line.what is Why.UNSELECTED)
+        existing = sum("--skip-existing" in reason for reason in unselected)
+    chosen = (options.only, options.limit is not None, options.sample is not None)
+    rehearsal = options.rehearsal
+    return told.Told(
+        jobs=jobs,
+        existing=existing,
+        by=tuple(f for f, on in zip(("--only", "--limit", "--sample"), chosen, strict=True) if on),
+        rehearsal=() if rehearsal is None else rehearsal.flags(),
+        time_scale=1.0 if rehearsal is None else rehearsal.time_scale,
+    )
 
 
 async def draft_for(
@@ -375,12 +420,6 @@ def owner_of_this_process() -> Owner:
     return Owner(
         pid=os.getpid(), host=socket.gethostname(), boot_id=boot_id(), started_at=time.time()
     )
-
-
-def _short(path: Path) -> str:
-    """The path as somebody in the current folder would type it."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative
 
 
 def _common_folder(paths: Sequence[Path]) -> str:

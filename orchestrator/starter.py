@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,11 @@ _COLUMNS = (
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
 _LOOKS_LIKE_MORE = re.compile(r"[0-9._+-]+|null|true|false|yes|no|on|off|y|n", re.IGNORECASE)
 _UNUSABLE = re.compile(r"[*?\\]")
+_SPELT = str.maketrans(
+    dict(zip("øØłŁđĐðÐıħĦ", "oOlLdDdDihH", strict=True))
+    | {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "Þ": "Th"}
+)
+"""Latin letters that are no plain letter with a mark."""
 
 
 @dataclass(slots=True)
@@ -161,9 +167,15 @@ def _stem(path: str) -> str:
     return Path(path).stem
 
 
+def plain(text: str) -> str:
+    """``text`` with its Latin letters spelt in a-z, without their marks: ``Özgür`` is ``Ozgur``."""
+    apart = unicodedata.normalize("NFKD", text.translate(_SPELT))
+    return "".join(c for c in apart if not unicodedata.combining(c))
+
+
 def _slug(text: str) -> str:
     """``text`` with nothing but letters, digits, "_", "-" and dots inside."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-._")
+    return re.sub(r"[^A-Za-z0-9._]+", "-", plain(text)).strip("-._")
 
 
 def _names(paths: Sequence[str]) -> list[str]:

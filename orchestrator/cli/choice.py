@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from orchestrator.app import Rehearsal, RunOptions
+from orchestrator.app import Rehearsal, RunOptions, duration_s
 from orchestrator.approval import Approved, read_plan
 from orchestrator.cli import words
 from orchestrator.cli.options import positive
@@ -67,8 +67,6 @@ def time_window_s(max_time: str | None, until: str | None, now: datetime) -> flo
 
 
 def _max_time_s(text: str | None) -> float | None:
-    from orchestrator.manifest.scalars import duration_s
-
     if text is None:
         return None
     seconds = duration_s(text.strip())
@@ -98,7 +96,7 @@ def resume_command(manifest: Path, options: RunOptions, state: Path | None) -> s
     """
     parts: list[str | Path] = ["run", manifest]
     if options.rehearsal is not None:
-        parts += _emulator_flags(options.rehearsal)
+        parts += options.rehearsal.flags()
     for pattern in options.only:
         parts += ["--only", pattern]
     if options.approved is not None:
@@ -125,12 +123,3 @@ def same_command(manifest: Path, options: RunOptions, state: Path | None) -> str
     flags += [flag for given, flag in switches if given]
     again = resume_command(manifest, options, state)
     return " ".join([again, *map(words.quoted, flags)])
-
-
-def _emulator_flags(rehearsal: Rehearsal) -> list[str | Path]:
-    parts: list[str | Path] = ["--emulator"]
-    if rehearsal.faults is not None:
-        parts += ["--faults", rehearsal.faults]
-    if rehearsal.time_scale != Rehearsal().time_scale:
-        parts += ["--time-scale", f"{rehearsal.time_scale:g}"]
-    return parts

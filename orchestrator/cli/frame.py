@@ -12,7 +12,7 @@ from rich.text import Text
 
 from orchestrator.cli import words
 from orchestrator.cli.lines import waits
-from orchestrator.engine.progress import Notice, Progress
+from orchestrator.engine.progress import Notice, Progress, Stage
 from orchestrator.model import State
 
 PROBLEMS = 3
@@ -20,12 +20,6 @@ _LABEL = 11
 _BAR_MOST, _BAR_LEAST = 48, 6
 _MOVING = (State.PENDING, State.READY, State.SUBMITTING, State.SUBMITTED, State.RENDERED)
 _RESTING = (State.DONE, State.FAILED, State.CANCELLED, State.IN_DOUBT)
-_REACHED = {
-    "uploaded": (State.READY, State.SUBMITTING, State.IN_DOUBT, State.SUBMITTED),
-    "submitted": (State.SUBMITTED,),
-    "rendered": (),
-    "done": (),
-}
 _LOST = (State.FAILED, State.CANCELLED)
 
 
@@ -42,15 +36,6 @@ class Glyphs:
 ASCII = Glyphs(there="#", lost="x", rest="-", dot="|")
 
 
-def reached(progress: Progress, stage: str) -> int:
-    """How many jobs have this stage behind them (the jobs that failed on the way left out)."""
-    behind = [
-        *_REACHED[stage],
-        *((State.DONE,) if stage == "done" else (State.RENDERED, State.DONE)),
-    ]
-    return sum(progress.counts.get(state, 0) for state in behind)
-
-
 def frame(
     progress: Progress,
     problems: Sequence[Notice],
@@ -63,7 +48,7 @@ def frame(
     lines = [
         _head(progress, glyphs, over),
         Text(),
-        *(_bar(progress, stage, width, glyphs) for stage in _REACHED),
+        *(_bar(progress, stage, width, glyphs) for stage in Stage),
         Text(),
         *_facts(progress, glyphs, over),
         Text(),
@@ -87,18 +72,18 @@ def _head(progress: Progress, glyphs: Glyphs, over: bool) -> Text:
     return head.append(f" {glyphs.dot} {mood} {glyphs.dot} {took}", style="not bold")
 
 
-def _bar(progress: Progress, stage: str, width: int, glyphs: Glyphs) -> Text:
-    total, there = progress.total, reached(progress, stage)
-    lost = sum(progress.counts.get(s, 0) for s in _LOST) if stage == "done" else 0
+def _bar(progress: Progress, stage: Stage, width: int, glyphs: Glyphs) -> Text:
+    total, there = progress.total, progress.reached.get(stage, 0)
+    lost = sum(progress.counts.get(s, 0) for s in _LOST) if stage is Stage.DONE else 0
     digits = len(words.number(total))
     tail = f"{words.number(there):>{digits}} of {words.number(total)}"
     tail += f"  {words.percent(there, total):>3}%"
-    line = Text(f"  {stage:<{_LABEL}}")
+    line = Text(f"  {stage.value:<{_LABEL}}")
     room = min(_BAR_MOST, width - len(line) - len(tail) - 2)
     if room >= _BAR_LEAST:
         filled = _cells(there, total, room)
-        red = max(1, _cells(lost, total, room)) if lost else 0
-        line.append(glyphs.there * filled, style="green" if stage == "done" else "cyan")
+        red = max(1, _cells(there + lost, total, room) - filled) if lost else 0
+        line.append(glyphs.there * filled, style="green" if stage is Stage.DONE else "cyan")
         line.append(glyphs.lost * red, style="red")
         line.append(glyphs.rest * (room - filled - red), style="bright_black")
         line.append("  ")
@@ -112,7 +97,7 @@ def _cells(part: int, total: int, room: int) -> int:
 
 def _facts(progress: Progress, glyphs: Glyphs, over: bool) -> list[Text]:
     between = f" {glyphs.dot} "
-    resting = [_coloured(part) for part in words.tally(progress.counts, _RESTING)]
+    resting = [part for state in _RESTING for part in _at_rest(progress, state, glyphs)]
     return [
         _fact("under way", Text(between.join(words.tally(progress.counts, _MOVING)) or "-")),
         _fact("at rest", Text(between).join(resting) if resting else Text("-")),
@@ -125,9 +110,11 @@ def _fact(name: str, value: Text) -> Text:
     return Text(f"  {name:<{_LABEL}}").append_text(value)
 
 
-def _coloured(part: str) -> Text:
-    bad = part.endswith(("failed", "doubt"))
-    return Text(part, style="red" if bad else "")
+def _at_rest(progress: Progress, state: State, glyphs: Glyphs) -> list[Text]:
+    """Nothing, or how many; in front of them what the last bar shows them with."""
+    mark = f"{glyphs.lost} " if state in _LOST else ""
+    style = "" if state is State.DONE else "red"
+    return [Text(f"{mark}{part}", style=style) for part in words.tally(progress.counts, [state])]
 
 
 def _now(progress: Progress) -> list[str]:

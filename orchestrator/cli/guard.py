@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
 
 import typer
 
 from orchestrator.cli import output, words
+from orchestrator.cli.complain import advice, complaint_lines, tally
 from orchestrator.errors import ManifestError, OrchestratorError
-from orchestrator.manifest.complaints import MOST_SHOWN, in_order, shown, to_json
+from orchestrator.manifest.complaints import in_order, to_json
 from orchestrator.model import Complaint
 
 P = ParamSpec("P")
@@ -27,12 +29,14 @@ def guarded(handler: Callable[P, int]) -> Callable[P, NoReturn]:
     def call(*args: P.args, **kwargs: P.kwargs) -> NoReturn:
         as_json = kwargs.get("as_json") is True
         debug = kwargs.get("debug") is True
+        manifest = kwargs.get("manifest")
         try:
             code = handler(*args, **kwargs)
         except KeyboardInterrupt:
             code = interrupted(INTERRUPTED, as_json=as_json)
         except Exception as error:  # noqa: BLE001 -- the last frame: nothing is above it
-            code = report(error, as_json=as_json, debug=debug)
+            path = manifest if isinstance(manifest, Path) else None
+            code = report(error, as_json=as_json, debug=debug, manifest=path)
         raise typer.Exit(code)
 
     return call
@@ -45,12 +49,15 @@ def interrupted(code: int, *, as_json: bool) -> int:
     return code
 
 
-def report(error: Exception, *, as_json: bool, debug: bool) -> int:
-    """Say what happened, on stderr and (with JSON) on stdout; return the exit code."""
+def report(error: Exception, *, as_json: bool, debug: bool, manifest: Path | None = None) -> int:
+    """Say what happened, on stderr and (with JSON) on stdout; return the exit code.
+
+    ``manifest``: the one that the command is about, as it was typed.
+    """
     known = expected(error)
     if debug:
         output.tell(["".join(traceback.format_exception(error)).rstrip()])
-    output.tell_sentences(explain(known) if known else [_unexpected(error, debug)])
+    output.tell_sentences(explain(known, manifest) if known else [_unexpected(error, debug)])
     code = known.exit_code if known else 1
     if as_json:
         output.document(error_document(code, known or error))
@@ -63,26 +70,12 @@ def expected(error: BaseException) -> OrchestratorError | None:
     return min(found, key=lambda e: _FIRST_THAT_APPLIES.index(e.exit_code), default=None)
 
 
-def explain(error: OrchestratorError) -> list[str]:
+def explain(error: OrchestratorError, manifest: Path | None = None) -> list[str]:
     """The lines for a person: every complaint by itself and how many, else the message."""
-    if isinstance(error, ManifestError) and error.complaints:
-        return complaint_lines(error.complaints)
-    return [f"orchestrator: {error}"]
-
-
-def complaint_lines(complaints: Sequence[Complaint]) -> list[str]:
-    """Every complaint by place and how many; their kinds, where there are very many."""
-    lines = [*shown(complaints), tally(complaints)]
-    if len(complaints) > MOST_SHOWN:
-        lines.append("Shown is one of each kind. All of them: orchestrator validate ... --json")
-    return lines
-
-
-def tally(complaints: Sequence[Complaint]) -> str:
-    """``2 complaints, 1 warning``."""
-    warnings = sum(c.warning for c in complaints)
-    errors = words.count(len(complaints) - warnings, "complaint")
-    return f"{errors}, {words.count(warnings, 'warning')}" if warnings else errors
+    if not isinstance(error, ManifestError) or not error.complaints:
+        return [f"orchestrator: {error}"]
+    found = error.complaints
+    return [*complaint_lines(found, manifest), tally(found), *advice(found, manifest)]
 
 
 def error_document(code: int, error: Exception) -> dict[str, Any]:

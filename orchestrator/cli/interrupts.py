@@ -64,19 +64,20 @@ class Interrupts:
         """A signal has come."""
         if self._reason is None:
             self._reason = _REASONS[signal.Signals(number)]
-            self._first(self._reason)
+            self._first(self._reason, by_hand=number == signal.SIGINT)
         else:
             self._second()
 
-    def _first(self, reason: str) -> None:
+    def _first(self, reason: str, *, by_hand: bool) -> None:
         if self._run is None:
             self._say("Stopping before any work began: nothing was sent.")
             self._cancel()
             return
+        again = "Once more (Ctrl-C)" if by_hand else "A second signal"
         self._say(
             f"{reason}: starting nothing more. Replies to submits and running transfers are "
-            "waited for, 30 s at the most; what renders goes on at the vendor. Once more "
-            f"(Ctrl-C) stops at once. To go on later: {self._resume}"
+            f"waited for, 30 s at the most; what renders goes on at the vendor. {again} stops at "
+            f"once. To go on later: {self._resume}"
         )
         self._run.drain(reason)
 

@@ -141,14 +141,17 @@ class Look:
 
     def _unknown(self, name: str, others: Sequence[BatchView]) -> str:
         """What to say of a name that no batch has."""
+        from orchestrator.cli.standing import title
+
         if any(view.batch == name for view in others):
             return f"no rehearsal {name} in {self._where()}, but a batch: leave out --emulator"
         known = sorted({view.batch for view in others})
+        named = sorted({title(view) for view in others})
         if not known:
             return f"no batch {name} in {self._where()}: there is none at all (--state DIR?)"
         if meant := near(name, known):
             return f"no batch {name} in {self._where()}; did you mean {meant}?"
-        return f"no batch {name} in {self._where()}; there is: {_some(known)}"
+        return f"no batch {name} in {self._where()}; there is: {_some(named)}"
 
     def _where(self) -> Path:
         return self._state or Path("state")

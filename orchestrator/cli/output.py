@@ -23,11 +23,19 @@ def tell(lines: Iterable[str]) -> None:
     _write(sys.stderr, "".join(f"{line}\n" for line in lines))
 
 
+def out_sentences(sentences: Iterable[str]) -> None:
+    """Write sentences to stdout: whole, or on a terminal broken between words."""
+    out(_broken(sentences, width()))
+
+
 def tell_sentences(sentences: Iterable[str]) -> None:
     """Write sentences to stderr: whole, or on a terminal broken between words."""
-    columns = width(sys.stderr)
+    tell(_broken(sentences, width(sys.stderr)))
+
+
+def _broken(sentences: Iterable[str], columns: int | None) -> Iterable[str]:
     lines = (line for text in sentences for line in text.split("\n"))
-    tell(part for line in lines for part in words.wrapped(line, "  ", columns))
+    return (part for line in lines for part in words.wrapped(line, "  ", columns))
 
 
 def document(value: Any) -> None:

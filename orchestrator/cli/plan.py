@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import facade, options, output, words
-from orchestrator.cli.guard import guarded, tally
+from orchestrator.cli import facade, options, output
+from orchestrator.cli.complain import advice, complaint_lines, tally
+from orchestrator.cli.guard import guarded
 from orchestrator.cli.logs import log_everything
-from orchestrator.manifest.complaints import MOST_SHOWN, in_order, shown, to_json
+from orchestrator.manifest.complaints import in_order, to_json
 from orchestrator.model import Complaint
 
 Online = Annotated[
@@ -82,7 +83,7 @@ def plan(
     )
     orchestrator = facade.make_orchestrator(state)
     view = facade.loop_of(orchestrator.plan(manifest, choice.checked(chosen)))
-    output.tell_sentences(shown(view.warnings))
+    output.tell_sentences(complaint_lines(view.warnings, manifest))
     if out is not None:
         write_plan(out, view.to_json())
     if as_json:
@@ -116,17 +117,10 @@ def validate(
     if as_json:
         output.document({"valid": valid, "complaints": [to_json(c) for c in complaints]})
     else:
-        output.out(shown(complaints))
-    output.tell(
-        [f"{manifest}: {tally(complaints)}", *_where_all_are(complaints, manifest, as_json)]
-    )
+        output.out_sentences(complaint_lines(complaints, manifest))
+    more = [] if as_json else advice(complaints, manifest)
+    output.tell([f"{manifest}: {tally(complaints)}", *more])
     return 0 if valid else 2
-
-
-def _where_all_are(complaints: Sequence[Complaint], manifest: Path, as_json: bool) -> list[str]:
-    if as_json or len(complaints) <= MOST_SHOWN:
-        return []
-    return [f"Shown is one of each kind. All: {words.command('validate', manifest, '--json')}"]
 
 
 def _with_ids(

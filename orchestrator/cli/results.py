@@ -49,7 +49,7 @@ FormatName = Annotated[
     typer.Option(
         "--format",
         metavar="FORMAT",
-        help="csv, json or jsonl. Default: by the ending of FILE, else csv.",
+        help="csv, json or jsonl. Default: by the ending of FILE; csv without one.",
     ),
 ]
 
@@ -113,13 +113,18 @@ def _kind(format: str | None, target: Path | None) -> Format:
     """The format that was asked for, or that the file's name promises.
 
     Raises:
-        UsageError: there is none of this name.
+        UsageError: there is none of this name, or of this ending.
     """
     from orchestrator.results import Format
 
     ending = "" if target is None else target.suffix.removeprefix(".").lower()
+    if format is None and ending not in ("", *Format):
+        raise UsageError(
+            f"--output {target}: a file that ends in .{ending} cannot be written; name it .csv, "
+            ".json or .jsonl, or say with --format which of these it is to hold"
+        )
     if format is None:
-        return Format(ending) if ending in list(Format) else Format.CSV
+        return Format(ending or Format.CSV)
     if format not in list(Format):
         raise UsageError(f"--format {format}: must be one of {', '.join(Format)}")
     return Format(format)

@@ -59,7 +59,6 @@ def run(
     """Make every video of MANIFEST that is not done yet, going on where an earlier run stopped."""
     from orchestrator.app import RunOptions
     from orchestrator.cli import choice
-    from orchestrator.cli.audience import view_of
 
     log_everything(debug)
     chosen = RunOptions(
@@ -78,8 +77,16 @@ def run(
         webhook_url=webhook_url,
         webhook_listen=webhook_listen,
     )
-    view = view_of(manifest.name, quiet=quiet)
-    with closing(Session(manifest, choice.checked(chosen), state, view)) as session:
+    return _run(manifest, choice.checked(chosen), state, as_json=as_json, quiet=quiet)
+
+
+def _run(
+    manifest: Path, chosen: RunOptions, state: Path | None, *, as_json: bool, quiet: bool
+) -> int:
+    """The run from its first line to its exit code."""
+    from orchestrator.cli.audience import view_of
+
+    with closing(Session(manifest, chosen, state, view_of(manifest.name, quiet=quiet))) as session:
         result = facade.loop_of(session.work())
     if result is None:
         return guard.interrupted(session.interrupted_code(), as_json=as_json)

@@ -11,7 +11,8 @@ from orchestrator.cli.summary import count_table, trouble_lines
 from orchestrator.cli.tables import Column
 from orchestrator.errors import UsageError
 from orchestrator.model import State
-from orchestrator.report.headline import next_steps
+from orchestrator.report.commands import Typing
+from orchestrator.report.steps import Situation, next_steps
 from orchestrator.report.views import BatchView, JobView
 
 COLUMNS: dict[str, Column] = {
@@ -27,6 +28,8 @@ COLUMNS: dict[str, Column] = {
 }
 """What ``jobs --columns`` takes, in the order of ``--help``."""
 USUAL = ("id", "state", "task", "output", "error")
+OUT_OF_CREDIT = 5
+"""The exit code of a run that budget or credit stopped."""
 _LONG = 10
 _LABEL = 10
 
@@ -42,7 +45,7 @@ def _brief(view: BatchView) -> str:
     """``120 of 500 done, 2 failed, running (process 4711 on host)``."""
     running = [f"running ({view.running})"] if view.running else []
     killed = ["last run cut off"] if view.cut_off else []
-    return words.sentence([_done(view), *_other(view), *running, *killed])
+    return words.sentence([_done(view), *_other(view), *_waiting(view), *running, *killed])
 
 
 def title(view: BatchView) -> str:
@@ -58,8 +61,9 @@ def detail(
     ``watching``: it is shown again and again, so nobody needs to be told how to look on.
     """
     trouble = trouble_lines(view.jobs, _LONG, width)
+    waiting = [f"{part}: left out by {_by(view)} of the last run" for part in _waiting(view)]
     return [
-        f"{title(view)}: {_done(view)}",
+        *words.wrapped(f"{title(view)}: {words.sentence([_done(view), *waiting])}", "  ", width),
         "",
         *count_table(view.counts),
         *(["", *trouble] if trouble else []),
@@ -161,8 +165,17 @@ def _cell(name: str, batch: str, job: JobView) -> str:
             return str(getattr(job, name))
 
 
+def _waiting(view: BatchView) -> list[str]:
+    """Jobs that are in the manifest and that no run has begun, if there are any."""
+    return [f"{words.number(view.not_started)} not started"] if view.not_started else []
+
+
+def _by(view: BatchView) -> str:
+    return " and ".join(view.told.by) or "choice"
+
+
 def _done(view: BatchView) -> str:
-    total = words.number(sum(view.counts.values()))
+    total = words.number(view.total)
     return f"{words.number(view.counts.get(State.DONE, 0))} of {total} done"
 
 
@@ -179,6 +192,8 @@ def _facts(view: BatchView, width: int | None) -> list[str]:
         lines.append(f"overdue   {words.count(view.overdue, 'job')}: asked about, hold no slot")
     if view.orphans:
         lines.append(f"orphans   {words.count(view.orphans, 'job')} no longer in the manifest")
+    if existing := min(view.told.existing, view.left_out):
+        lines.append(f"existing  {words.count(existing, 'job')} left out (--skip-existing)")
     if view.credits is not None:
         lines.append(f"credits   {words.credits(view.credits)}")
     if last := _last_run(view):
@@ -200,19 +215,24 @@ def _last_run(view: BatchView) -> str:
 
 
 def _next(view: BatchView, state_dir: Path | None, width: int | None) -> list[str]:
-    flags = [] if state_dir is None else ["--state", str(state_dir)]
-    extra = ["--emulator", *flags] if view.rehearsal else flags
-    if view.running is not None:
-        steps: tuple[str, ...] = (words.command("status", view.batch, "--watch", *extra),)
-    else:
-        steps = next_steps(
-            view.batch,
-            view.counts,
-            overdue=view.overdue,
-            again=words.command("run", words.path(view.manifest), *extra),
-            flags="".join(f" {words.quoted(flag)}" for flag in flags),
-            stops=(),
-            given_up=view.given_up,
-            cut_off=view.cut_off,
-        )
+    typing = Typing(
+        batch=view.batch,
+        manifest=words.path(view.manifest),
+        state=None if state_dir is None else str(state_dir),
+        rehearsal=(view.told.rehearsal or ("--emulator",)) if view.rehearsal else (),
+    )
+    steps = _steps(view, typing) if view.running is None else (typing.status("--watch"),)
     return [line for step in steps for line in words.step("next      ", step, width)]
+
+
+def _steps(view: BatchView, typing: Typing) -> tuple[str, ...]:
+    now = Situation(
+        counts=view.counts,
+        overdue=view.overdue,
+        left_out=view.not_started,
+        given_up=view.given_up,
+        cut_off=view.cut_off,
+        out_of_credit=view.last_exit == OUT_OF_CREDIT,
+        doubtful=view.doubtful,
+    )
+    return next_steps(now, typing)

@@ -14,6 +14,7 @@ from orchestrator.cli.guard import guarded
 from orchestrator.cli.logs import log_everything
 from orchestrator.cli.options import Debug
 from orchestrator.errors import UsageError
+from orchestrator.starter import plain
 
 EXAMPLES = """\b
 Examples:
@@ -63,7 +64,7 @@ def init(
 def next_steps(path: Path) -> list[str]:
     """What to type now."""
     steps = (
-        (words.command("validate", path), "read what it says, if anything"),
+        (words.command("validate", path), "lists what is wrong in it, if anything is"),
         (words.command("run", path, "--emulator"), "a rehearsal, without an account"),
         (words.command("plan", path), "what the real run would do and cost"),
     )
@@ -75,7 +76,7 @@ def batch_name(source: Path) -> str:
     """A batch's name made from a folder's or file's: small letters, digits, ``.``, ``_``, ``-``."""
     whole = Path(os.path.abspath(source))  # noqa: PTH100 - keeps symlinks; "." has a name then
     stem = whole.stem if whole.is_file() else whole.name
-    name = _NO_BATCH.sub("-", stem.lower()).strip("._-")[:64]
+    name = _NO_BATCH.sub("-", plain(stem).lower()).strip("._-")[:64]
     return name or "batch"
 
 
@@ -92,7 +93,7 @@ def _target(source: Path, target: Path | None) -> Path:
     if os.path.realpath(path.parent) != os.path.realpath(home):
         raise UsageError(
             f"--output {path}: the paths in a manifest start from its own folder, so it must lie "
-            f"in {home}; type --output {home / path.name}"
+            f"in {home}; type --output {words.quoted(home / path.name)}"
         )
     if os.path.lexists(path):
         raise UsageError(f"{path} exists and is not overwritten; name another file with --output")

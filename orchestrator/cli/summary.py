@@ -35,6 +35,8 @@ def _tally(view: RunView, width: int | None) -> list[str]:
     rows = count_table(view.status.counts)
     if view.status.overdue:
         rows.append(f"  of these overdue: {words.number(view.status.overdue)}")
+    if view.status.left_out:
+        rows.append(f"  besides, left out of this run: {words.number(view.status.left_out)}")
     if view.status.orphans:
         rows.append(f"  besides, no longer in the manifest: {words.number(view.status.orphans)}")
     here = (

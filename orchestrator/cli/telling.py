@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orchestrator.cli import words
+from orchestrator.model import TERMINAL
 from orchestrator.operate.places import typed
 from orchestrator.operate.views import Result, Sheet, Step, Typed, WhyView
 
 MOST_STEPS = 10
 """So many jobs of each group are named."""
-_LEAST_WIDTH = 40
 
 _TITLES = {
     Result.CHANGE: "would be changed",
@@ -78,18 +77,7 @@ def _wrapped(
     first = indent if head is None else head
     lines: list[str] = []
     for text in sentences:
-        flat = words.one_line(text)
-        if width is None:
-            lines.append(first + flat)
-            continue
-        lines += textwrap.wrap(
-            flat,
-            max(_LEAST_WIDTH, width),
-            initial_indent=first,
-            subsequent_indent=indent,
-            break_on_hyphens=False,
-            break_long_words=False,
-        )
+        lines += words.wrapped(first + words.one_line(text), indent, width)
     return lines
 
 
@@ -139,15 +127,22 @@ def next_commands(sheet: Sheet, flags: Sequence[str]) -> list[str]:
     refused = [s for s in sheet.steps if s.result in (Result.REFUSED, Result.STALE)]
     steps: list[str] = []
     for batch in {s.batch.key: s.batch for s in changed}.values():
-        if sheet.command == "cancel" or batch.name in sheet.running:
-            does = "shows how it stands now"
+        goes_on = _goes_on([s for s in changed if s.batch.key == batch.key], sheet)
+        if not goes_on or batch.name in sheet.running:
+            given_up = not goes_on and sheet.command != "cancel"
+            does = "shows how it stands now" + ("; no run submits what was given up" * given_up)
             steps.append(f"{words.command('status', batch.name, *flags)}    # {does}")
-        if sheet.command != "cancel":
+        if goes_on:
             again = words.command("run", typed(batch.manifest), *flags)
             steps.append(f"{again}    # {_does(sheet, batch.name)}")
     if refused:
         steps.append(f"{words.command('why', refused[0].name, *flags)}    # says more")
     return steps
+
+
+def _goes_on(changed: Sequence[Step], sheet: Sheet) -> bool:
+    """Whether there is something for the next run to do with these jobs of one batch."""
+    return sheet.command != "cancel" and any(step.after not in TERMINAL for step in changed)
 
 
 def _does(sheet: Sheet, batch: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from orchestrator.model import State
-from orchestrator.report import figures
+from orchestrator.report import commands, figures
 
 # The command line and the page show the same numbers alike.
 number = figures.number
@@ -18,8 +18,13 @@ credits = figures.credits
 size = figures.size
 duration = figures.span
 moment = figures.moment
+command = commands.command
+path = commands.here
 
 _LEAST_WIDTH = 40
+_MEASURE = re.compile(r"\d[\d,.]* (?:s|min|h|d|B|[kMGTP]B)\b(?: \d+ (?:s|min|h)\b)?")
+"""A number and its unit: a line never ends between them."""
+_GLUE = "\ue000"
 _IRREGULAR = {"batch": "batches", "is": "are", "has": "have"}
 
 
@@ -81,34 +86,25 @@ def sentence(parts: Sequence[str], otherwise: str = "") -> str:
     return ", ".join(parts) if parts else otherwise
 
 
-def command(*parts: str | Path) -> str:
-    """A command to type, quoted for the shell."""
-    return shlex.join(["orchestrator", *map(str, parts)])
-
-
 def quoted(value: str | Path) -> str:
     """A word of a command, quoted for the shell."""
     return shlex.quote(str(value))
 
 
-def path(value: str | Path) -> str:
-    """A path as somebody in the current folder would type it."""
-    relative = os.path.relpath(value)
-    return str(value) if relative.startswith("..") else relative
-
-
 def wrapped(text: str, indent: str, width: int | None) -> list[str]:
     """The text in lines of at most ``width`` columns (40 at the least), all but the first behind
-    ``indent``; None: in one line. A word that is longer than that (a path) stays whole."""
+    ``indent``; None: in one line. A word that is longer than that (a path) stays whole, and a
+    number stays with its unit."""
     if width is None or len(text) <= width:
         return [text]
-    return textwrap.wrap(
-        text,
+    lines = textwrap.wrap(
+        _MEASURE.sub(lambda found: found[0].replace(" ", _GLUE), text),
         max(width, _LEAST_WIDTH),
         subsequent_indent=indent,
         break_on_hyphens=False,
         break_long_words=False,
-    ) or [text]
+    )
+    return [line.replace(_GLUE, " ") for line in lines] or [text]
 
 
 def step(label: str, text: str, width: int | None) -> list[str]:

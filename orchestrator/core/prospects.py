@@ -9,29 +9,11 @@ from datetime import tzinfo
 from typing import assert_never
 
 from orchestrator.core.diff import KEPT_BY_VENDOR_S
+from orchestrator.core.evidence import MOST_CANDIDATES, NOTHING, Looked, evidence
 from orchestrator.core.intervene import Effect, Facts, Ruling, retry
 from orchestrator.core.reconcile import may_resubmit
-from orchestrator.core.spans import age, ahead, moment
+from orchestrator.core.spans import ahead, moment
 from orchestrator.model import Attempt, Job, OnDoubt, Settings, State, TaskId
-
-MOST_CANDIDATES = 5
-"""So many tasks that could be the job's own are named; the rest is counted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
-    """What the search for the task of an attempt in doubt has to go by.
-
-    ``log_read_at``: when the credit log was last read whole, None if never. ``notice``: a task
-    that a webhook named. ``certain``: a task that the evidence settles it with, at the next look.
-    ``candidates``: unclaimed tasks that could be its own. ``rivals``: other submits in doubt.
-    """
-
-    log_read_at: float | None = None
-    notice: TaskId | None = None
-    certain: TaskId | None = None
-    candidates: tuple[TaskId, ...] = ()
-    rivals: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +21,9 @@ class Scene:
     """What a story needs besides the job's own rows.
 
     ``name`` is BATCH/ID. ``now`` is Unix seconds; ``zone`` None is the machine's own. ``settings``
-    are the manifest's, None if it cannot be read; in a rehearsal its times are scaled, so that no
-    end of a wait is told. ``flags`` go with every command (" --emulator --state DIR" or "").
+    are the manifest's, None if it cannot be read. ``time_scale``: its times pass so many times
+    faster (1 but for a rehearsal); None if it is not known how fast, so that no end of a wait is
+    told. ``flags`` go with every command (" --emulator --state DIR" or "").
     """
 
     name: str
@@ -49,8 +32,9 @@ class Scene:
     zone: tzinfo | None = None
     settings: Settings | None = None
     rehearsal: bool = False
+    time_scale: float | None = 1.0
     running: bool = False
-    looked: Looked = Looked()
+    looked: Looked = NOTHING
     flags: str = ""
 
 
@@ -73,7 +57,9 @@ def next_sentences(job: Job, attempts: Sequence[Attempt], facts: Facts, scene: S
         case State.IN_DOUBT if job.task_id is not None:
             return ["The answer came late, and names its task: the next run goes on with it."]
         case State.IN_DOUBT:
-            return [*_evidence(job, attempts, scene), *_search(job, attempts, scene)]
+            began = _began(job, attempts)
+            told = evidence(scene.looked, began, scene)
+            return [*told, *_search(began, scene)]
         case State.DONE:
             return [_done(job, facts, scene)]
         case State.FAILED | State.CANCELLED:
@@ -90,7 +76,10 @@ def _waiting(job: Job, scene: Scene) -> str:
     if job.orphan:
         return "Nothing: it left the manifest, and no run begins what is not in it."
     if not job.selected:
-        return "The last run left it out (--only or --limit); one that takes it in goes on with it."
+        return (
+            "The last run left it out (--only, --limit or --sample); one that takes it in goes on "
+            "with it."
+        )
     does = (
         "uploads what is missing, then submits it" if job.state is State.PENDING else "submits it"
     )
@@ -103,10 +92,10 @@ def _rendering(job: Job, scene: Scene) -> list[str]:
         lines = [f"The run at work asks the vendor about it {asks}, which costs nothing."]
     else:
         lines = ["Nobody asks about it now. The next run does so first; that costs nothing."]
-    settings = scene.settings
-    if settings is None or scene.rehearsal or job.accepted_at is None or job.overdue:
+    settings, scale = scene.settings, scene.time_scale
+    if settings is None or scale is None or job.accepted_at is None or job.overdue:
         return lines
-    end = job.accepted_at + settings.task_deadline_s
+    end = job.accepted_at + settings.task_deadline_s / scale
     lines.append(
         f"If it is not finished by {_when(end, scene)} (task_deadline), it counts as overdue, "
         "gives its slot free and is asked about rarely."
@@ -150,67 +139,28 @@ def _words(ruling: Ruling) -> str:
     return f"{ruling.words} ({ruling.warning})" if ruling.warning else ruling.words
 
 
-def _evidence(job: Job, attempts: Sequence[Attempt], scene: Scene) -> list[str]:
-    """What has been looked at so far."""
-    looked = scene.looked
-    began = next((a.started_at for a in attempts if a.key == job.attempt), None)
-    lines = []
-    if looked.notice is not None:
-        lines.append(
-            f"A webhook notice with this attempt's own token names task {looked.notice}; it "
-            "counts when the vendor confirms it."
-        )
-    if looked.log_read_at is None or (began is not None and looked.log_read_at < began):
-        lines.append("The account's credit log has not been read whole since the submit began.")
-    else:
-        at = f"{moment(looked.log_read_at, scene.zone)} ({age(scene.now - looked.log_read_at)})"
-        lines.append(f"The account's credit log was last read whole at {at}.")
-    lines.append(_candidates(looked))
-    return lines
+def _began(job: Job, attempts: Sequence[Attempt]) -> float | None:
+    """When the job's current attempt began."""
+    return next((a.started_at for a in attempts if a.key == job.attempt), None)
 
 
-def _candidates(looked: Looked) -> str:
-    if looked.certain is not None:
-        return (
-            f"The evidence names task {looked.certain}: the next look settles it, nothing is paid "
-            "again."
-        )
-    if not looked.candidates:
-        return "No charged task without an owner could be this job's: no trace of one was found."
-    shown = ", ".join(looked.candidates[:MOST_CANDIDATES])
-    more = len(looked.candidates) - MOST_CANDIDATES
-    shown += f" and {more} more" if more > 0 else ""
-    if len(looked.candidates) > 1:
-        return (
-            f"Several charged tasks without an owner could be its own, it is open which: {shown}."
-        )
-    why = (
-        f"{looked.rivals} other submits in doubt could have made it too"
-        if looked.rivals > 1
-        else "another submit in doubt could have made it too"
-        if looked.rivals
-        else "not enough is known of it yet"
-    )
-    return f"One charged task without an owner could be its own: {shown}. It is not certain: {why}."
-
-
-def _search(job: Job, attempts: Sequence[Attempt], scene: Scene) -> list[str]:
+def _search(began: float | None, scene: Scene) -> list[str]:
     """How long its task is looked for, and what comes then."""
     settings = scene.settings
-    began = next((a.started_at for a in attempts if a.key == job.attempt), None)
     if settings is None or began is None:
         return [
             "How long its task is looked for is not known: the manifest cannot be read. It stays "
             "in doubt until you settle it."
         ]
     looks = "looks for its task in webhook notices and the credit log"
-    if scene.rehearsal:
+    if scene.time_scale is None:
         return [f"{_who(scene)} {looks} until doubt_horizon ends (scaled, in a rehearsal)."]
-    end = began + settings.doubt_horizon_s
+    end = began + settings.doubt_horizon_s / scene.time_scale
     if scene.now < end:
         first = f"{_who(scene)} {looks} until {_when(end, scene)} (doubt_horizon)."
         return [first, _afterwards(settings)]
-    return [f"doubt_horizon ended {_when(end, scene)}.", _now_over(began, settings, scene)]
+    over = f"{_who(scene)} looks once more; its doubt_horizon ended {_when(end, scene)}."
+    return [over, _now_over(began, settings, scene)]
 
 
 def _afterwards(settings: Settings) -> str:
@@ -236,8 +186,8 @@ def _now_over(began: float, settings: Settings, scene: Scene) -> str:
     allowed = may_resubmit(
         on_doubt=settings.on_doubt,
         started_at=began,
-        horizon_s=settings.doubt_horizon_s,
-        deadline_s=settings.task_deadline_s,
+        horizon_s=settings.doubt_horizon_s / (scene.time_scale or 1.0),
+        deadline_s=settings.task_deadline_s / (scene.time_scale or 1.0),
         log_read_at=scene.now,
         candidates=0,
     )
@@ -264,7 +214,7 @@ def commands(job: Job, facts: Facts, scene: Scene) -> list[tuple[str, str]]:
             if ruling.effect is not Effect.CHANGE:
                 return []
             does = "brings it back" if job.state is not State.DONE else "fetches the video again"
-            return [(f"orchestrator retry {scene.name}{scene.flags}", does)]
+            return [(f"orchestrator retry {shlex.quote(scene.name)}{scene.flags}", does)]
         case _ if scene.running:
             return [(_status(scene), "shows the run at work")]
         case _:
@@ -273,7 +223,7 @@ def commands(job: Job, facts: Facts, scene: Scene) -> list[tuple[str, str]]:
 
 def _status(scene: Scene) -> str:
     batch = scene.name.partition("/")[0]
-    return f"orchestrator status {batch} --watch{scene.flags}"
+    return f"orchestrator status {shlex.quote(batch)} --watch{scene.flags}"
 
 
 def _run(scene: Scene) -> str:
@@ -281,7 +231,7 @@ def _run(scene: Scene) -> str:
 
 
 def _resolve(scene: Scene, *, drop: bool) -> list[tuple[str, str]]:
-    command = f"orchestrator resolve {scene.name}"
+    command = f"orchestrator resolve {shlex.quote(scene.name)}"
     named = [scene.looked.certain or scene.looked.notice, *scene.looked.candidates]
     tasks = list(dict.fromkeys(t for t in named if t is not None))[:MOST_CANDIDATES]
     adopt = "you know that this is its task: nothing is paid again"

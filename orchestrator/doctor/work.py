@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -28,7 +29,7 @@ def work_checks(path: Path, balance: float | None) -> list[Check]:
     manifest, complaints = check_manifest(Path(os.path.abspath(path)))  # noqa: PTH100 - keeps symlinks
     errors = sum(not c.warning for c in complaints)
     if manifest is None:
-        remedy = f"see them all with: orchestrator validate {path}"
+        remedy = f"see them all with: orchestrator validate {shlex.quote(str(path))}"
         return [fault("manifest", f"{path} has {_count(errors, 'complaint')}", remedy)]
     outputs, media = _surveyed(manifest.jobs)
     message = f"batch {manifest.batch}, {_count(len(manifest.jobs), 'job')}"
@@ -62,7 +63,7 @@ def media_check(paths: frozenset[str], manifest: Path) -> Check:
     return fault(
         "media",
         f"{_count(len(missing), 'local file')} missing or not readable: {named}{more}",
-        f"see where they are named with: orchestrator validate {manifest}",
+        f"see where they are named with: orchestrator validate {shlex.quote(str(manifest))}",
     )
 
 

@@ -18,6 +18,15 @@ class Level(StrEnum):
     STOP = "stop"  # why the run comes to an end before every job rests
 
 
+class Stage(StrEnum):
+    """What a job has behind it on its way, in order."""
+
+    PREPARED = "prepared"  # all files that it needs (there may be none) are at the vendor
+    SUBMITTED = "submitted"  # the vendor has it, or (in doubt) may have it
+    RENDERED = "rendered"
+    DONE = "done"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """One thing worth telling, as a whole sentence. ``job`` is None if it is about the run."""
@@ -33,9 +42,11 @@ class Progress:
     """A snapshot of a run.
 
     ``started_at`` and ``now`` are Unix seconds. ``counts`` are the selected jobs by state (states
-    with none left out); ``total`` their sum. ``done_here``, ``uploaded``, ``submitted``,
-    ``downloaded`` count what this run did. ``rate_per_h`` and ``eta_s`` are None until something
-    was finished. ``waiting_for`` is a phrase for what the run waits for, "" when it is busy.
+    with none left out); ``total`` their sum; ``reached`` how many of them have each stage behind
+    them, which never goes back within a run: a job that fails has got as far as it got.
+    ``done_here``, ``uploaded``, ``submitted``, ``downloaded`` count what this run did.
+    ``rate_per_h`` and ``eta_s`` are None until something was finished. ``waiting_for`` is a phrase
+    for what the run waits for, "" when it is busy.
     """
 
     batch: str
@@ -43,6 +54,7 @@ class Progress:
     now: float
     counts: Mapping[State, int] = field(default_factory=dict)
     total: int = 0
+    reached: Mapping[Stage, int] = field(default_factory=dict)
     done_here: int = 0
     uploaded: int = 0
     submitted: int = 0

@@ -19,6 +19,7 @@ def snapshot(desk: Desk, floor: Floor, *, draining: bool) -> Progress:
         now=desk.wall(),
         counts=counts,
         total=sum(counts.values()),
+        reached=tally.reached(),
         done_here=tally.done_here,
         uploaded=tally.uploaded,
         submitted=tally.submitted,

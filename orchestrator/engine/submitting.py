@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from orchestrator.core.outage import STOPS, Stop
 from orchestrator.core.outcome import CallFate, Cause, SubmitOutcome, judge_submit
 from orchestrator.core.retry import CAP_PAUSE_S
+from orchestrator.core.spans import credits
 from orchestrator.engine.floor import Floor
 from orchestrator.engine.progress import Level
 from orchestrator.engine.windows import visible_ids
@@ -122,8 +123,8 @@ async def _not_claimed(job: Job, claim: Claim, floor: Floor) -> None:
             expected = desk.tariff.expected(job.spec, job.audio_s)
             floor.stop(
                 Stop.BUDGET,
-                f"the budget does not cover job {job.job_id} (expected to cost {expected:g} "
-                "credits): nothing more is submitted, what is under way is finished",
+                f"the budget does not cover job {job.job_id} (expected to cost "
+                f"{credits(expected)}): nothing more is submitted, what is under way is finished",
             )
         case ClaimRefusal.SLOTS:
             await floor.desk.ports.clock.sleep(SLOTS_PAUSE_S * floor.desk.scale)

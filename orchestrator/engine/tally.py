@@ -6,7 +6,21 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.engine.progress import Stage
 from orchestrator.model import TERMINAL, EventKind, Job, JobKey, State
+
+_BEHIND: Mapping[Stage, frozenset[State]] = {
+    Stage.PREPARED: frozenset(
+        {
+            *(State.READY, State.SUBMITTING, State.IN_DOUBT, State.SUBMITTED, State.RENDERED),
+            State.DONE,
+        }
+    ),
+    Stage.SUBMITTED: frozenset({State.IN_DOUBT, State.SUBMITTED, State.RENDERED, State.DONE}),
+    Stage.RENDERED: frozenset({State.RENDERED, State.DONE}),
+    Stage.DONE: frozenset({State.DONE}),
+}
+"""Which states say that a stage is behind the job."""
 
 RATE_WINDOW_S = 900.0
 """The rate is measured over at most the last quarter of an hour."""
@@ -23,6 +37,8 @@ class Tally:
     downloaded: int = 0
     done_here: int = 0
     _overdue: set[JobKey] = field(default_factory=set)
+    _fell: Counter[State] = field(default_factory=Counter)
+    _furthest: dict[Stage, int] = field(default_factory=dict)
     _ends: deque[float] = field(default_factory=lambda: deque(maxlen=2000))
 
     def begin(self, counts: Mapping[State, int]) -> None:
@@ -50,7 +66,20 @@ class Tally:
         self.counts[after.state] += 1
         if after.state in TERMINAL and before.state not in TERMINAL:
             self.done_here += after.state is State.DONE
+            self._fell[before.state] += after.state is not State.DONE
             self._ends.append(now)
+
+    def reached(self) -> dict[Stage, int]:
+        """How many selected jobs have each stage behind them, those that failed since included.
+
+        Never less than it was told before: a job that is rendered again, or whose file is
+        uploaded again, had come so far all the same.
+        """
+        total = sum(self.counts.values())
+        for stage, states in _BEHIND.items():
+            there = sum(self.counts[state] + self._fell[state] for state in states)
+            self._furthest[stage] = min(total, max(there, self._furthest.get(stage, 0)))
+        return dict(self._furthest)
 
     def rate_per_s(self, now: float) -> float | None:
         """Jobs that came to rest per second, lately; None before the second one."""

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.core import reconcile
+from orchestrator.core.evidence import Billed, Looked, Rival
 from orchestrator.core.intervene import Facts, facts_of
-from orchestrator.core.prospects import Looked, Scene
+from orchestrator.core.prospects import Scene
 from orchestrator.core.story import tell
 from orchestrator.engine.lock import is_held
 from orchestrator.errors import OrchestratorError
-from orchestrator.model import Job, Settings, State
+from orchestrator.model import BatchKey, Job, Settings, State, TaskId
 from orchestrator.operate.find import Found
 from orchestrator.operate.places import Place, typed
 from orchestrator.operate.views import WhyView
-from orchestrator.store.base import AppStore, BatchRow, StoredEvent, Stranger, Unsettled
+from orchestrator.report.told import recall
+from orchestrator.store.base import AppStore, BatchRow, Charge, StoredEvent, Stranger, Unsettled
+from orchestrator.store.glance import charged
 
 
 async def explain(
@@ -26,14 +30,17 @@ async def explain(
     batch, job = found
     events = await store.events(batch.key, job.job_id)
     attempts = await store.attempts(job.key)
+    evidence = await looked(store, batch, job)
+    prices = await asyncio.to_thread(charged, place.file, batch.account, evidence.candidates)
     scene = Scene(
         name=f"{batch.name}/{job.job_id}",
         manifest=typed(batch.manifest),
         now=now,
         settings=await asyncio.to_thread(_settings, batch.manifest),
         rehearsal=place.rehearsal,
+        time_scale=(await recall(store, batch)).time_scale if place.rehearsal else 1.0,
         running=is_held(place.lock_of(batch)),
-        looked=await looked(store, batch, job),
+        looked=_priced(evidence, prices),
         flags=flags,
     )
     facts = await gather(store, batch, job, events)
@@ -44,6 +51,12 @@ async def explain(
         story=tell(job, attempts, events, facts, scene),
         events=tuple(events),
     )
+
+
+def _priced(found: Looked, prices: Mapping[str, float]) -> Looked:
+    """The same with what the credit log says that the tasks cost."""
+    billed = (replace(line, credits=prices.get(line.task_id)) for line in found.billed)
+    return replace(found, billed=tuple(billed))
 
 
 async def gather(
@@ -93,17 +106,49 @@ async def looked(store: AppStore, batch: BatchRow, job: Job) -> Looked:
     found = reconcile.weigh(every, seen, unseen, whole_log=whole)
     certain = next((s for s in found.settled if s.attempt == mine.attempt.key), None)
     candidates = found.open.get(mine.attempt.key, ())
+    rivals = _rivals(mine, every, [s for s in seen if s.task_id in candidates])
+    names = {row.key: row.name for row in await store.batches()}
     return Looked(
         log_read_at=read_at,
         notice=mine.notice,
         certain=certain.task_id if certain else None,
         candidates=candidates,
-        rivals=_rivals(mine, every, [s for s in seen if s.task_id in candidates]),
+        billed=_billed(candidates, [*seen, *unseen], mine.clock_offset_s),
+        rivals=len(rivals),
+        contenders=_contenders([mine, *rivals], names),
     )
 
 
-def _rivals(mine: Unsettled, every: Sequence[Unsettled], tasks: Sequence[Stranger]) -> int:
-    """How many other submits in doubt could have made one of these tasks."""
+def _rivals(
+    mine: Unsettled, every: Sequence[Unsettled], tasks: Sequence[Stranger]
+) -> list[Unsettled]:
+    """The other submits in doubt that could have made one of these tasks."""
     described = list(map(reconcile.task_of, tasks))
-    others = [reconcile.doubt_of(u) for u in every if u is not mine]
-    return sum(any(reconcile.could_be(other, task) for task in described) for other in others)
+    return [
+        other
+        for other in every
+        if other is not mine
+        and any(reconcile.could_be(reconcile.doubt_of(other), task) for task in described)
+    ]
+
+
+def _billed(
+    candidates: Sequence[TaskId], lines: Sequence[Stranger | Charge], clock_offset_s: float
+) -> tuple[Billed, ...]:
+    """When each candidate was charged, on this machine's clock, the earliest first."""
+    at = {line.task_id: line.charged_at - clock_offset_s for line in lines}
+    known = sorted((at[task], task) for task in candidates if task in at)
+    return tuple(Billed(task_id=task, at=when) for when, task in known)
+
+
+def _contenders(submits: Sequence[Unsettled], batches: Mapping[BatchKey, str]) -> tuple[Rival, ...]:
+    """The submits by name, the earliest first."""
+    found = sorted(submits, key=lambda u: (u.attempt.started_at, u.attempt.key))
+    return tuple(
+        Rival(name=_name(u, batches.get(u.batch, "?")), at=u.attempt.started_at) for u in found
+    )
+
+
+def _name(submit: Unsettled, batch: str) -> str:
+    given_up = f"a job of {batch} that was given up"
+    return given_up if submit.job is None else f"{batch}/{submit.job.job_id}"

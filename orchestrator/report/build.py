@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from orchestrator.model import TERMINAL, State
+from orchestrator.report.told import NOTHING, Told
 from orchestrator.report.views import BatchView, JobView
 from orchestrator.store.base import BatchRow, JobRow, RunRow
 
@@ -43,8 +44,9 @@ def batch_view(
     rehearsal: bool,
     running: str | None,
     last: RunRow | None,
+    told: Told = NOTHING,
 ) -> BatchView:
-    """One batch for people; orphans are counted apart."""
+    """One batch for people; orphans are counted apart. ``told``: what its last run was told."""
     jobs = tuple(job_view(row) for row in rows)
     counted = Counter(job.state for job in jobs if not job.orphan)
     costs = [job.credits for job in jobs if job.credits is not None]
@@ -61,4 +63,6 @@ def batch_view(
         last_exit=None if last is None else last.exit_code,
         last_ended_at=None if last is None else last.ended_at,
         last_began_at=None if last is None else last.owner.started_at,
+        left_out=told.left_out(rows),
+        told=told,
     )

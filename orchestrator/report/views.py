@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from orchestrator.model import Complaint, JobId, Revision, State, TaskId
+from orchestrator.report.told import NOTHING, Told
 
 PLAN_VERSION = 1
 """Of the plan's document, which ``run --plan`` reads."""
@@ -59,7 +60,9 @@ class BatchView:
     ``jobs`` may be 100,000, and asyncio makes the text of whatever a loop's main task returns.
     ``running`` says which process holds the batch ("pid 4711 on host"), None if none does.
     ``rehearsal``: made against the emulator, in a state folder of its own. ``last_began_at`` is
-    None if it was never run, ``last_ended_at`` if its last run left no end behind.
+    None if it was never run, ``last_ended_at`` if its last run left no end behind. ``told``: what
+    that run was told; ``left_out``: jobs of the manifest that it left out for that, and that no
+    run has begun (neither in ``counts`` nor in ``jobs``).
     """
 
     batch: str
@@ -74,6 +77,24 @@ class BatchView:
     last_exit: int | None = None
     last_ended_at: float | None = None
     last_began_at: float | None = None
+    left_out: int = 0
+    told: Told = NOTHING
+
+    @property
+    def total(self) -> int:
+        """Jobs of the manifest, those that were left out included."""
+        return sum(self.counts.values()) + self.left_out
+
+    @property
+    def not_started(self) -> int:
+        """Jobs that were left out and have no video yet."""
+        return max(0, self.left_out - self.told.existing)
+
+    @property
+    def doubtful(self) -> str:
+        """One of the jobs in doubt; "JOB" if there is none."""
+        found = (job.id for job in self.jobs if job.state is State.IN_DOUBT and not job.orphan)
+        return next(found, "JOB")
 
     @property
     def cut_off(self) -> bool:
@@ -92,6 +113,7 @@ class BatchView:
             "batch": self.batch,
             "counts": {state.value: n for state, n in self.counts.items()},
             "jobs": [job.to_json() for job in self.jobs],
+            "left_out": self.left_out,
         }
 
 

@@ -151,8 +151,8 @@ def test_the_avatar_that_a_job_saved_is_named_at_the_end(batch: Batch, tmp_path:
         batch.env = there.env
         ended = batch.run()
         assert ended.returncode == 0, ended.stderr
-        [line] = [line for line in ended.stdout.splitlines() if line.startswith("private: ")]
-        assert line.endswith("is the avatar that job keep saved")
+        [line] = [line for line in ended.stdout.splitlines() if "saved an avatar" in line]
+        assert line.startswith('job keep saved an avatar; to use it: avatar: {private: "')
         listed = json.loads(batch.call("avatars", "--private", "--json").stdout)["avatars"]
         two = [
             {**save, "id": f"keep-{n}", "audio": {**save["audio"], "text": f"Hello {n}."}}
@@ -167,7 +167,45 @@ def test_the_avatar_that_a_job_saved_is_named_at_the_end(batch: Batch, tmp_path:
     exported = batch.call("export", "trial", "--format", "json")
     by_job = {job["id"]: job["saved_avatar_id"] for job in json.loads(exported.stdout)["jobs"]}
     assert {job: avatar for job, avatar in by_job.items() if avatar} == {"keep": saved["id"]}
-    assert again.stdout.count("is new among your avatars: of one of the jobs with save_avatar") == 2
+    assert again.stdout.count("one of the jobs with save_avatar saved an avatar; to use it: ") == 2
+
+
+def test_status_counts_the_jobs_that_a_sample_left_out(batch: Batch, tmp_path: Path) -> None:
+    batch.write(distinct_jobs(batch.folder, 6))
+    with vendor(tmp_path / "vendor") as there:
+        batch.env = there.env
+        ended = batch.run("--sample", "2")
+        assert ended.returncode == 0, ended.stderr
+        shown = batch.call("status", "trial").stdout.splitlines()
+        assert shown[0] == "trial: 2 of 6 done, 4 not started: left out by --sample of the last run"
+        again = "orchestrator run jobs.yaml    # makes the 4 not selected this time, too"
+        assert shown[-1] == f"next      {again}"
+        assert ended.stdout.splitlines()[-1] == f"next    {again}"
+        assert batch.call("status").stdout == "trial: 2 of 6 done, 4 not started\n"
+        assert batch.status()["left_out"] == 4
+        assert batch.run().returncode == 0
+        assert batch.call("status").stdout == "trial: 6 of 6 done\n"
+        assert batch.status()["left_out"] == 0
+
+
+def test_a_run_that_skips_every_file_says_that_everything_was_left_out(
+    batch: Batch, tmp_path: Path
+) -> None:
+    batch.write(distinct_jobs(batch.folder, 2))
+    for name in ("job-000", "job-001"):
+        (batch.folder / "out" / "trial").mkdir(parents=True, exist_ok=True)
+        (batch.folder / "out" / "trial" / f"{name}.mp4").write_bytes(b"made before")
+    with vendor(tmp_path / "vendor") as there:
+        batch.env = there.env
+        ended = batch.run("--skip-existing")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[0] == (
+        "trial: nothing to do: all 2 jobs were left out, since the output files exist "
+        "(--skip-existing)"
+    )
+    shown = batch.call("status", "trial").stdout
+    assert "existing  2 jobs left out (--skip-existing)" in shown
+    assert "next " not in shown
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])

@@ -133,7 +133,11 @@ def test_an_export_to_a_file_takes_its_format_from_the_name(ended: Batch) -> Non
     assert len(json.loads((ended.folder / "results.json").read_text())["jobs"]) == 5
     ended.call("export", "trial", "--output", "results.json", "--format", "csv")
     assert (ended.folder / "results.json").read_text().startswith("id,state,")
-    called = ended.call("export", "trial", "--output", "jobs.yaml")
+    called = ended.call("export", "trial", "--output", "results.xlsx")
+    assert called.returncode == 2
+    assert "ends in .xlsx cannot be written; name it .csv, .json or .jsonl" in called.stderr
+    assert not (ended.folder / "results.xlsx").exists()
+    called = ended.call("export", "trial", "--output", "jobs.yaml", "--format", "csv")
     assert called.returncode == 2
     assert "is the manifest" in called.stderr
 

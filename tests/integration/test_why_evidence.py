@@ -6,10 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
-from operate_kit import DOUBTFUL, ENV, Folder
+from operate_kit import BEGUN, DOUBTFUL, ENV, E, Folder
 
-from orchestrator.core.prospects import Looked
+from orchestrator.core.evidence import Looked
 from orchestrator.model import FileId, State, TaskId
+from orchestrator.operate import Operator
 from orchestrator.operate.explain import looked
 from orchestrator.store.base import Charge, Stranger
 
@@ -66,3 +67,19 @@ async def test_of_two_alike_the_one_whose_job_waits_gets_the_task(folder: Folder
     hello = await evidence(folder, "hello", seen={"aa": "file-anna"})
     twin = await evidence(folder, "twin", seen={"aa": "file-anna"})
     assert (hello.certain, twin.certain, twin.candidates) == ("aa", None, ())
+
+
+async def test_charges_and_the_order_of_submits_tell_candidates_apart(folder: Folder) -> None:
+    at = time.time() - 60
+    await folder.add("spring/late", *DOUBTFUL, at=at + 5)
+    await folder.add("spring/early", *DOUBTFUL, at=at)
+    await folder.add("spring/sure", *BEGUN, E.SUBMIT_ACCEPTED, at=at)
+    found = await evidence(folder, "late", seen={"aa": None}, unseen=("bb",))
+    assert [line.task_id for line in found.billed] == ["aa", "bb"]
+    assert [rival.name for rival in found.contenders] == ["spring/early", "spring/late"]
+    [view] = await Operator(folder.path, env=ENV).why("spring/late")
+    told = "\n".join(view.story.next)
+    assert "Task aa: charged 1 credit at " in told
+    assert "Task bb: charged 1 credit at " in told
+    assert "spring/early at " in told
+    assert "spring/late (this one) at " in told

@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.app import RunOptions
 from orchestrator.engine.progress import Level, Notice, Observer, Progress
+from orchestrator.engine.tally import Tally
 from orchestrator.model import Complaint, JobId, Place, State, TaskId
 from orchestrator.report.views import BatchView, JobView, PlanLine, PlanView, RunView, Why
 
@@ -82,7 +83,14 @@ def problem(text: str, job: str | None = "job-7", level: Level = Level.PROBLEM) 
 
 def progress(counts: Mapping[State, int], **more: Any) -> Progress:
     """A snapshot, 12 min 4 s after noon."""
-    fixed: dict[str, Any] = {"batch": "spring", "started_at": NOON, "now": NOON + 724}
+    tally = Tally(started=0.0)
+    tally.begin(counts)
+    fixed: dict[str, Any] = {
+        "batch": "spring",
+        "started_at": NOON,
+        "now": NOON + 724,
+        "reached": tally.reached(),
+    }
     return Progress(counts=counts, total=sum(counts.values()), **{**fixed, **more})
 
 

@@ -61,6 +61,7 @@ def test_the_next_commands_can_be_typed_as_they_stand(init: Init) -> None:
     assert "next      orchestrator validate 'Spring Media/jobs.yaml'" in out
     assert "orchestrator run 'Spring Media/jobs.yaml' --emulator" in out
     assert "orchestrator plan 'Spring Media/jobs.yaml'" in out
+    assert "lists what is wrong in it, if anything is" in out
 
 
 def test_a_csv_gets_its_manifest_beside_it(init: Init, asked: list[tuple[Path, str]]) -> None:
@@ -81,7 +82,7 @@ def test_an_existing_file_is_never_overwritten(init: Init, asked: list[tuple[Pat
 def test_a_place_from_which_no_path_would_be_found_is_refused(init: Init) -> None:
     code, _, err = init("Spring Media", "--output", "jobs.yaml")
     assert code == 2
-    assert "type --output Spring Media/jobs.yaml" in err
+    assert "type --output 'Spring Media/jobs.yaml'" in err
 
 
 def test_a_source_that_is_not_there_is_said(init: Init) -> None:
@@ -92,7 +93,13 @@ def test_a_source_that_is_not_there_is_said(init: Init) -> None:
 
 @pytest.mark.parametrize(
     ("name", "batch"),
-    [("Spring 2026", "spring-2026"), ("__", "batch"), ("Zürich", "z-rich"), ("x" * 99, "x" * 64)],
+    [
+        ("Spring 2026", "spring-2026"),
+        ("__", "batch"),
+        ("Zürich", "zurich"),
+        ("Øst & Straße", "ost-strasse"),
+        ("x" * 99, "x" * 64),
+    ],
 )
 def test_a_batch_is_named_like_its_source(tmp_path: Path, name: str, batch: str) -> None:
     (tmp_path / name).mkdir()

@@ -23,7 +23,7 @@ from cli_fakes import (
 )
 
 from orchestrator.app import Rehearsal, RunOptions
-from orchestrator.cli import facade, planned, standing, summary, words
+from orchestrator.cli import facade, output, planned, standing, summary, words
 from orchestrator.cli.main import main
 from orchestrator.errors import (
     BatchLocked,
@@ -32,7 +32,8 @@ from orchestrator.errors import (
     StoreFull,
     UsageError,
 )
-from orchestrator.model import State
+from orchestrator.model import Complaint, Place, State
+from orchestrator.report.told import Told
 from orchestrator.report.views import Why, pace_of
 
 MANIFEST = Path("jobs.yaml")
@@ -177,6 +178,7 @@ def test_run_with_json_ends_with_the_object_of_status(
                 "error": None,
             }
         ],
+        "left_out": 0,
     }
     assert "every job is done" in ended.err
 
@@ -479,6 +481,40 @@ def test_validate_lists_complaints_and_nothing_else_on_stdout(
     assert ended.err == "jobs.yaml: 1 complaint, 1 warning\n"
 
 
+def placed(file: Path, problem: str) -> Complaint:
+    return Complaint(place=Place(file=str(file), line=3, column=5), problem=problem, remedy="mend")
+
+
+def test_complaints_name_files_as_they_were_typed(
+    command: Command, fake: FakeOrchestrator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows, manifest = tmp_path / "batch" / "a.csv", tmp_path / "batch" / "jobs.yaml"
+    fake.complaints = (placed(rows, "odd row"), placed(manifest, "odd key"))
+    assert command("validate", "batch/jobs.yaml").out.splitlines() == [
+        "batch/jobs.yaml:3:5: odd key; mend",
+        "batch/a.csv:3:5: odd row; mend",
+    ]
+    assert command("validate", str(manifest)).out.splitlines() == [
+        f"{manifest}:3:5: odd key; mend",
+        f"{rows}:3:5: odd row; mend",
+    ]
+    shown = command("validate", "batch/jobs.yaml", "--json").document["complaints"]
+    assert [c["file"] for c in shown] == [str(rows), str(manifest)]
+    fake.error = ManifestError(fake.complaints)
+    assert command("run", "batch/jobs.yaml").err.startswith("batch/jobs.yaml:3:5: odd key; mend\n")
+
+
+def test_on_a_terminal_complaints_are_broken_between_words(
+    command: Command, fake: FakeOrchestrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "width", lambda stream=None: 80)
+    fake.complaints = (complaint("a problem of many words " * 8),)
+    lines = command("validate", "jobs.yaml").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert " ".join(line.strip() for line in lines) == " ".join(str(fake.complaints[0]).split())
+
+
 def test_warnings_alone_leave_a_manifest_valid(command: Command, fake: FakeOrchestrator) -> None:
     fake.complaints = (complaint("odd", warning=True),)
     ended = command("validate", "jobs.yaml", "--json")
@@ -549,6 +585,41 @@ def test_status_of_an_unfinished_batch_says_how_it_goes_on(
     assert lines[-2].endswith("exit code 130")
 
 
+def test_status_counts_jobs_that_the_last_run_left_out(
+    command: Command, fake: FakeOrchestrator
+) -> None:
+    told = Told(jobs=12, existing=1, by=("--only", "--sample"))
+    fake.views = [batch_view(job_view("a"), left_out=11, told=told)]
+    lines = command("status", "spring").out.splitlines()
+    assert lines[0] == (
+        "spring: 1 of 12 done, 10 not started: left out by --only and --sample of the last run"
+    )
+    assert "existing  1 job left out (--skip-existing)" in lines
+    assert lines[-1] == (
+        "next      orchestrator run jobs.yaml    # makes the 10 not selected this time, too"
+    )
+    assert command("status").out == "spring: 1 of 12 done, 10 not started\n"
+
+
+def test_status_of_a_rehearsal_goes_on_with_its_flags(
+    command: Command, fake: FakeOrchestrator
+) -> None:
+    told = Told(jobs=1, rehearsal=("--emulator", "--time-scale", "60"), time_scale=60.0)
+    fake.views = [batch_view(job_view("a", State.READY), rehearsal=True, told=told)]
+    assert command("status", "spring").out.splitlines()[-1] == (
+        "next      orchestrator run jobs.yaml --emulator --time-scale 60"
+        "    # goes on where this run stopped"
+    )
+
+
+def test_status_of_a_batch_without_credit_says_what_it_needs(
+    command: Command, fake: FakeOrchestrator
+) -> None:
+    fake.views = [batch_view(job_view("a", State.READY), last_exit=5, last_ended_at=NOON)]
+    last = command("status", "spring").out.splitlines()[-1]
+    assert last.endswith("# goes on, once budget.credits is raised or credit is bought")
+
+
 def test_status_of_a_batch_whose_run_was_killed_says_so_and_how_it_goes_on(
     command: Command, fake: FakeOrchestrator
 ) -> None:
@@ -598,14 +669,15 @@ def test_status_of_an_empty_folder_is_no_error(command: Command, fake: FakeOrche
     ("batch", "told"),
     [
         ("sprin", "no batch sprin in state; did you mean spring?"),
-        ("x", "no batch x in state; there is: autumn, spring"),
+        ("x", "no batch x in state; there is: autumn, spring, winter (rehearsal)"),
         ("autumn", "no rehearsal autumn in state, but a batch: leave out --emulator"),
     ],
 )
 def test_an_unknown_batch_is_a_slip(
     name: str, batch: str, told: str, command: Command, fake: FakeOrchestrator
 ) -> None:
-    fake.views = [batch_view(), batch_view(batch="autumn")]
+    rehearsed = batch_view(batch="winter", rehearsal=True)
+    fake.views = [batch_view(), batch_view(batch="autumn"), rehearsed]
     ended = command(name, batch, *(["--emulator"] if batch == "autumn" else []))
     assert (ended.code, ended.out, ended.err) == (2, "", f"orchestrator: {told}\n")
 

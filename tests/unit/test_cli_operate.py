@@ -472,6 +472,17 @@ def test_after_a_cancel_the_next_command_looks_at_the_batch() -> None:
     ]
 
 
+def test_after_a_drop_no_run_is_said_to_go_on_with_the_job() -> None:
+    dropped = step("one", result=Result.CHANGED, after=State.FAILED)
+    assert next_commands(sheet(dropped, command="resolve"), []) == [
+        "orchestrator status spring    # shows how it stands now; no run submits what was given up"
+    ]
+    anew = step("two", result=Result.CHANGED, after=State.PENDING)
+    assert next_commands(sheet(dropped, anew, command="resolve"), []) == [
+        "orchestrator run jobs.yaml    # goes on with it"
+    ]
+
+
 def test_with_a_run_at_work_the_next_command_waits_for_it() -> None:
     done = sheet(step("one", result=Result.CHANGED), running=frozenset({"spring"}))
     assert [line.partition("    # ")[0] for line in next_commands(done, [])] == [

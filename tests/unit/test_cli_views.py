@@ -42,13 +42,13 @@ def test_a_frame_shows_stages_states_slots_pace_and_problems() -> None:
     assert text.splitlines() == [
         "spring | running | 12 min 4 s",
         "",
-        "  uploaded   ############----------------------------  156 of 500   31%",
-        "  submitted  ########--------------------------------  105 of 500   21%",
+        "  prepared   ############----------------------------  156 of 500   31%",
+        "  submitted  ########--------------------------------  106 of 500   21%",
         "  rendered   ########--------------------------------  103 of 500   20%",
         "  done       ########x-------------------------------  100 of 500   20%",
         "",
         "  under way  340 pending | 50 ready | 2 submitted | 3 rendered",
-        "  at rest    100 done | 4 failed | 1 in doubt",
+        "  at rest    100 done | x 4 failed | 1 in doubt",
         "  now        2 of 2 slots rendering | 2 uploading | 1 downloading",
         "  pace       58 per hour | ETA 5 h 17 min",
         "",
@@ -62,6 +62,18 @@ def test_the_last_frame_says_that_the_run_ended_and_promises_nothing() -> None:
     lines = frame(BUSY, [], 80, ASCII, over=True).plain.splitlines()
     assert lines[0] == "spring | ended | 12 min 4 s"
     assert lines[9:11] == ["  now        -", "  pace       58 per hour"]
+
+
+def test_the_second_shade_of_the_last_bar_is_named_where_the_lost_jobs_are_counted() -> None:
+    shown = progress({State.DONE: 5, State.FAILED: 2, State.CANCELLED: 3})
+    lines = frame(shown, [], 80).plain.splitlines()
+    assert lines[5].count("▒") == 24
+    assert lines[8] == "  at rest    5 done · ▒ 2 failed · ▒ 3 cancelled"
+
+
+def test_a_bar_has_no_gap_when_every_job_is_done_or_lost() -> None:
+    bar = frame(progress({State.DONE: 7, State.FAILED: 2}), [], 80).plain.splitlines()[5]
+    assert (bar.count("█"), bar.count("▒"), bar.count("░")) == (37, 11, 0)
 
 
 def test_a_bar_is_full_only_when_every_job_is_there() -> None:
@@ -317,7 +329,9 @@ def test_the_first_signal_drains_and_says_how_to_resume(
     heard.hear(number)
     assert run.told == [f"drain {reason}"]
     assert heard.exit_code == code
-    assert "Once more (Ctrl-C) stops at once" in said[0]
+    again = "Once more (Ctrl-C)" if number == signal.SIGINT else "A second signal"
+    assert f"{again} stops at once" in said[0]
+    assert ("Ctrl-C" in said[0]) is (number == signal.SIGINT)
     assert said[0].endswith("orchestrator run jobs.yaml")
 
 

@@ -114,6 +114,18 @@ def test_a_command_is_quoted_for_the_shell() -> None:
     assert words.command("run", "my jobs.yaml") == "orchestrator run 'my jobs.yaml'"
 
 
+@pytest.mark.parametrize("width", range(40, 90))
+def test_a_line_never_ends_between_a_number_and_its_unit(width: int) -> None:
+    text = (
+        "  this run: 9 files uploaded, 8 jobs submitted, 8 videos downloaded, 1.5 MB, in 1 min 51 s"
+    )
+    lines = words.wrapped(text, "    ", width)
+    assert " ".join(line.strip() for line in lines) == text.strip()
+    assert max(map(len, lines)) <= width
+    for whole in ("1.5 MB", "1 min 51 s"):
+        assert sum(whole in line for line in lines) == 1
+
+
 COLUMNS = (Column(title="ID", least=4), Column(title="OUTPUT", least=6, keep_end=True))
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.evidence import Billed, Looked, Rival
 from orchestrator.core.intervene import Facts, facts_of
-from orchestrator.core.prospects import Looked, Scene
+from orchestrator.core.prospects import Scene
 from orchestrator.core.story import EVENT_WORDS, Story, sentence, tell
 from orchestrator.model import (
     Attempt,
@@ -333,6 +334,61 @@ def test_a_doubt_names_the_tasks_that_could_be_its_own_and_how_to_take_one() -> 
         "orchestrator resolve spring/hello --resubmit --state data",
         "orchestrator resolve spring/hello --drop --state data",
     ]
+
+
+def test_candidates_are_told_apart_by_their_charges_and_jobs_by_when_they_were_sent() -> None:
+    looked = Looked(
+        candidates=(TaskId("aa"), TaskId("bb")),
+        billed=(
+            Billed(task_id=TaskId("aa"), at=T0 + HOUR + 600, credits=1.0),
+            Billed(task_id=TaskId("bb"), at=T0 + HOUR + 900),
+        ),
+        rivals=1,
+        contenders=(
+            Rival(name="spring/hello", at=T0 + HOUR),
+            Rival(name="spring/twin", at=T0 + HOUR + 5),
+        ),
+    )
+    assert doubt(looked=looked).next[2:6] == (
+        "Task aa: charged 1 credit at 2025-06-15 16:16:40 (50 min ago).",
+        "Task bb: charged at 2025-06-15 16:21:40 (45 min ago).",
+        "Submits in doubt that could have made it, the first one first: spring/hello (this one) at "
+        "2025-06-15 16:06:40; spring/twin at 2025-06-15 16:06:45. Tasks may be charged in another "
+        "order.",
+        "The vendor's site shows what each task made; 'resolve --task-id' settles the job with the "
+        "one that is its own.",
+    )
+
+
+def test_what_is_certain_needs_no_telling_apart() -> None:
+    looked = Looked(
+        certain=TaskId("aa"), billed=(Billed(task_id=TaskId("aa"), at=T0, credits=1.0),)
+    )
+    assert not any("charged" in line for line in doubt(looked=looked).next)
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (T0 + HOUR + 60, "until 2025-06-15 16:12:40, in 5 min (doubt_horizon)."),
+        (T0 + 2 * HOUR, "looks once more; its doubt_horizon ended 2025-06-15 16:12:40, 54 min"),
+    ],
+)
+def test_in_a_rehearsal_the_horizon_ends_as_much_sooner(now: float, said: str) -> None:
+    told = doubt(rehearsal=True, time_scale=20.0, now=now)
+    assert any(said in line for line in told.next)
+
+
+def test_a_rehearsal_of_unknown_pace_promises_no_time() -> None:
+    told = doubt(rehearsal=True, time_scale=None)
+    assert "until doubt_horizon ends (scaled, in a rehearsal)" in told.next[-1]
+
+
+def test_a_horizon_that_is_over_is_said_to_be_over() -> None:
+    told = doubt(now=T0 + 5 * HOUR)
+    assert told.next[-2] == (
+        "The next run looks once more; its doubt_horizon ended 2025-06-15 18:06:40, 2 h ago."
+    )
 
 
 def test_a_candidate_that_others_could_have_made_too_is_said_to_be_uncertain() -> None:

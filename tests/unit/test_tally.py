@@ -78,6 +78,42 @@ def test_a_job_outside_the_selection_is_fetched_but_not_counted_by_state(
     assert (found.downloaded, found.done_here, counts(found)) == (1, 0, {"ready": 1})
 
 
+class TestReached:
+    def stages(self, found: Tally) -> tuple[int, ...]:
+        return tuple(found.reached().values())
+
+    def test_each_stage_counts_the_jobs_that_have_it_behind_them(self) -> None:
+        found = tally(pending=1, ready=2, submitting=4, submitted=8, rendered=16, done=32)
+        assert self.stages(found) == (62, 56, 48, 32)
+
+    def test_a_job_in_doubt_counts_as_submitted(self) -> None:
+        assert self.stages(tally(in_doubt=1, pending=1)) == (1, 1, 0, 0)
+
+    def test_a_job_that_fails_has_got_as_far_as_it_got(self) -> None:
+        found = tally(pending=1, submitted=1, rendered=1)
+        assert self.stages(found) == (2, 2, 1, 0)
+        found.moved(job(S.SUBMITTED), job(S.FAILED), E.TASK_FAILED, 1.0)
+        found.moved(job(S.RENDERED), job(S.FAILED), E.DOWNLOAD_FAILED, 2.0)
+        found.moved(job(S.PENDING), job(S.FAILED), E.UPLOAD_FAILED, 3.0)
+        assert self.stages(found) == (2, 2, 1, 0)
+
+    def test_a_job_that_failed_before_the_run_began_counts_nowhere(self) -> None:
+        assert self.stages(tally(failed=3, cancelled=1)) == (0, 0, 0, 0)
+
+    def test_no_stage_ever_goes_back(self) -> None:
+        found = tally(submitted=2, done=1)
+        assert self.stages(found) == (3, 3, 1, 1)
+        found.moved(job(S.SUBMITTED), job(S.READY), E.RENDER_AGAIN, 1.0)
+        found.moved(job(S.READY), job(S.PENDING), E.FILES_EXPIRED, 2.0)
+        assert self.stages(found) == (3, 3, 1, 1)
+
+    def test_no_stage_exceeds_the_number_of_jobs(self) -> None:
+        found = tally(submitted=1)
+        found.moved(job(S.SUBMITTED), job(S.FAILED), E.TASK_FAILED, 1.0)
+        found.moved(job(S.FAILED), job(S.SUBMITTED), E.RETRY_POLL, 2.0)
+        assert self.stages(found) == (1, 1, 0, 0)
+
+
 class TestOverdue:
     def test_a_task_is_overdue_until_it_ends(self) -> None:
         found = tally(submitted=1)
