@@ -50,6 +50,7 @@ KNOCK_SHARE = 0.5
 """Knocks may lead so far beyond the limit (share of it, at least 2): the ended and unnoticed."""
 CERTAIN_LOOKS = 2.0
 CERTAIN_SHARE = 0.2
+CERTAIN_INIT = 1.5
 
 
 class Surplus(StrEnum):
@@ -60,13 +61,17 @@ class Surplus(StrEnum):
     QUEUED = "queued"  # the task stays `init`
 
 
-def certainly_queued(age_s: float, interval_s: float, mean_s: float | None) -> bool:
+def certainly_queued(
+    age_s: float, interval_s: float, mean_s: float | None, init_s: float = 0.0
+) -> bool:
     """Whether a task of this age that still says `init` waits for a slot.
 
-    A task that has its slot says `init` for a moment too. ``interval_s``: the poll interval;
-    ``mean_s``: the mean duration of such tasks, None before it is known.
+    A task that has its slot says `init` for a while too. ``interval_s``: the poll interval;
+    ``mean_s``: the mean duration of such tasks, None before it is known; ``init_s``: how long a
+    task has said so that did not wait, as far as that was found out.
     """
-    return age_s > max(CERTAIN_LOOKS * interval_s, CERTAIN_SHARE * (mean_s or 0.0))
+    longest_s = max(CERTAIN_SHARE * (mean_s or 0.0), CERTAIN_INIT * init_s)
+    return age_s > max(CERTAIN_LOOKS * interval_s, longest_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,8 +186,8 @@ class AutoSlots:
         tasks were accepted before it."""
         if self.wordless:
             return self
-        if before == 0 and self.rendering == 0:
-            return replace(self, wordless=True)
+        if self.rendering == 0:  # then `init` says nothing yet, of the first one for good
+            return replace(self, wordless=True) if before == 0 else self
         cap = max(1, min(before, self.limit))
         if self.cap is not None and cap >= self.cap:
             return self
@@ -192,6 +197,21 @@ class AutoSlots:
             limit=_with_queue(cap),
             surplus=Surplus.QUEUED,
             probe_at=now + QUEUE_GAP_S,
+        )
+
+    def at_once(self, count: int) -> AutoSlots:
+        """So many tasks certainly rendered at the same moment. More than the cap that waiting
+        tasks told of: they did not wait for slots, and the cap is found out anew."""
+        if self.surplus is not Surplus.QUEUED or self.cap is None or count <= self.cap:
+            return self
+        return replace(
+            self,
+            cap=None,
+            limit=max(self.limit, count),
+            rendering=max(self.rendering, count),
+            surplus=Surplus.UNKNOWN,
+            ended=0,
+            ended_sum_s=0.0,
         )
 
     def finished(self, duration_s: float, now: float) -> AutoSlots:

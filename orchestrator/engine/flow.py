@@ -27,7 +27,7 @@ from orchestrator.core.hazard import (
     polls_per_task,
 )
 from orchestrator.core.polling import CEILING, untaught_wait_s
-from orchestrator.core.slots import AutoSlots, certainly_queued, from_json
+from orchestrator.core.slots import AutoSlots, Surplus, certainly_queued, from_json
 from orchestrator.model import AccountKey, Limits
 from orchestrator.store.base import EngineStore
 
@@ -89,6 +89,7 @@ class Flow:
         self._knocking = False
         self._reckoned: tuple[object, ...] = ()
         self._late_s = 0.0
+        self._init_s = 0.0
         self._full_at = 0.0
         self._open_at = 0.0
         self._noticed: deque[float] = deque(maxlen=64)
@@ -250,13 +251,25 @@ class Flow:
         if self.auto:
             self.slots = self.slots.running(count, unfinished)
 
+    def rendered_at_once(self, count: int, init_s: float) -> None:
+        """So many tasks certainly rendered at the same moment; they had said `init` for up to
+        ``init_s``."""
+        slots = self.slots.at_once(count)
+        if slots is not self.slots:
+            self.slots, self._init_s = slots, max(self._init_s, init_s)
+
+    @property
+    def sure_of_a_queue(self) -> bool:
+        """The cap is known from tasks that seemed to wait."""
+        return self.auto and self.slots.cap is not None and self.slots.surplus is Surplus.QUEUED
+
     def waiting(self, kinds: Kinds, age_s: float, before: int, wall: float) -> None:
         """The vendor says that a task of this age still waits; so many came before it."""
         if not self.auto:
             return
         durations = self.learner.durations(kinds)
         mean_s = None if durations is None else durations.mean_s
-        if certainly_queued(age_s, self.interval_s, mean_s):
+        if certainly_queued(age_s, self.interval_s, mean_s, self._init_s):
             self.slots = self.slots.queued(before, wall)
 
     # Memory.

@@ -54,6 +54,8 @@ def _heed(watch: Watch, view: TaskView, sent: float, floor: Floor) -> None:
     others = max(0, flow.used - tasks.in_flight() - len(floor.unanswered))
     if view.running:
         flow.running(tasks.seen_rendering(), tasks.in_flight() + others)
+        if flow.sure_of_a_queue:
+            flow.rendered_at_once(*tasks.rendered_at_once())
     elif view.running is False and not watch.job.overdue:
         # Where it was overtaken, those that render count: there are that many slots at least.
         before = max(tasks.accepted_before(watch), tasks.seen_rendering()) + others

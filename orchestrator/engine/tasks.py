@@ -35,7 +35,8 @@ class Watch:
     because it holds a slot, and this run does not wait for it. ``born``: when the vendor accepted
     it, ``due``: when it is asked about next. ``known_s``: its age when it was last known to be
     unfinished, None for one that this run did not see begin: it teaches nothing. ``hinted_s``: its
-    age when somebody said that it had ended.
+    age when somebody said that it had ended. ``ran_from``, ``ran_until``: the first and the last
+    question to which the answer was that it renders.
     """
 
     job: Job
@@ -45,6 +46,8 @@ class Watch:
     due: float = 0.0
     known_s: float | None = None
     hinted_s: float | None = None
+    ran_from: float | None = None
+    ran_until: float = 0.0
     asked: int = 0
     unknown: int = 0
     no_url: int = 0
@@ -156,6 +159,8 @@ class Tasks:
         self._told.discard(watch.job.key)
         if watch.known_s is not None:
             watch.known_s = max(watch.known_s, sent - watch.born)
+        if running:
+            watch.ran_from, watch.ran_until = watch.ran_from or sent, sent
         if running is not None:
             (self._rendering.add if running else self._rendering.discard)(watch.job.key)
 
@@ -187,6 +192,15 @@ class Tasks:
     def seen_rendering(self) -> int:
         """Tasks that the vendor last said were running."""
         return len(self._rendering)
+
+    def rendered_at_once(self) -> tuple[int, float]:
+        """How many tasks certainly rendered at one moment, the last at which one was first seen
+        rendering; and how long they had said `init` until they were seen so, in seconds."""
+        seen = [self.watches[key] for key in self._rendering]
+        begins = [w.ran_from for w in seen if w.ran_from is not None]
+        moment = max(begins, default=0.0)
+        both = [w for w in seen if w.ran_from is not None and w.ran_until >= moment]
+        return len(both), max((w.ran_from - w.born for w in both if w.ran_from), default=0.0)
 
     def accepted_before(self, watch: Watch) -> int:
         """Tasks in flight that were accepted earlier than this one."""

@@ -83,6 +83,18 @@ async def test_a_vendor_that_queues_shows_its_cap_without_a_refusal(tmp_path: Pa
         assert emulator.audit().unfinished_peak <= 13
 
 
+async def test_tasks_that_say_init_for_long_though_they_have_their_slots_hide_no_slot(
+    tmp_path: Path,
+) -> None:
+    """A tenth of their time they say `init`, which is ten poll intervals."""
+    slow = {"render": "constant", "render_mean_s": 1.0, "slots": 6}
+    async with running(tmp_path / "vendor", over_slots="refuse", **slow) as (emulator, _):
+        manifest = write(tmp_path, 24, poll_interval="10ms")
+        await run(manifest, emulator.environment)
+        assert (await facts(tmp_path, SLOTS))[0]["cap"] == 6
+        assert emulator.audit().unfinished_peak == 6
+
+
 async def test_a_number_is_never_exceeded_and_knows_no_knocks(tmp_path: Path) -> None:
     async with running(tmp_path / "vendor", over_slots="refuse", **RENDERS) as (emulator, _):
         await run(write(tmp_path, 14), emulator.environment)

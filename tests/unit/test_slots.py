@@ -332,3 +332,25 @@ def test_no_hour_of_a_troubled_night_sees_a_storm_of_refusals() -> None:
     for hour in range(12):
         within = [at for at in night.refusals if hour <= at / HOUR_S < hour + 1]
         assert len(within) <= 14
+
+
+def test_waiting_tells_nothing_while_none_is_seen_to_render() -> None:
+    slots = AutoSlots()
+    assert slots.queued(1, 0.0) == slots
+
+
+def test_more_at_once_than_the_cap_that_waiting_told_of_has_it_found_anew() -> None:
+    slots = AutoSlots(limit=14, rendering=2).queued(2, 0.0)
+    anew = slots.at_once(3)
+    assert (anew.cap, anew.limit, anew.surplus) == (None, 4, Surplus.UNKNOWN)
+    assert slots.at_once(2) is slots
+
+
+def test_a_cap_that_refusals_told_of_stands_whatever_renders() -> None:
+    assert FULL.at_once(20) is FULL
+
+
+def test_a_task_that_says_init_as_long_as_others_that_had_their_slots_is_in_no_queue() -> None:
+    assert certainly_queued(12.0, 5.0, None)
+    assert not certainly_queued(12.0, 5.0, None, init_s=9.0)
+    assert certainly_queued(14.0, 5.0, None, init_s=9.0)
