@@ -174,13 +174,13 @@ class Flow:
         *,
         now: float,
         wall: float,
-        claiming: bool,
+        claiming: int,
         tasks: InFlight | None,
     ) -> int:
         """How many slots are free, for the next submit; ``room`` is the limit that it may claim.
 
-        ``used`` slots are held. ``claiming``: a submit that was decided upon has not claimed its
-        slot yet. ``tasks``: None if nothing may knock now.
+        ``used`` slots are held. ``claiming``: so many submits that were decided upon have not
+        claimed their slots yet. ``tasks``: None if nothing may knock now.
         """
         self.used = used
         if not self.auto:
@@ -188,10 +188,12 @@ class Flow:
             return self.room - used
         expected = self._expected(used, tasks, now)
         room = self.slots.room(used, wall, expected)
+        calm = self.slots.room(used, wall)
         if self._knocking and claiming:
-            room = max(room, self.room)
-        else:
-            self._knocking = room > self.slots.room(used, wall)
+            # Its room is kept for its claim, and for no other: a knock goes out alone.
+            self.room = self._below_ceiling(max(room, self.room))
+            return min(self.room - used, max(self._below_ceiling(calm) - used, claiming))
+        self._knocking = room > calm
         self.room = self._below_ceiling(room)
         return self.room - used
 

@@ -38,7 +38,7 @@ async def _look(watch: Watch, floor: Floor) -> tuple[TaskView, float]:
 
     async def query() -> Answer:
         nonlocal sent
-        sent = desk.now()
+        sent = watch.sent = desk.now()
         return await desk.ports.vendor.query(task_id)
 
     due = watch.due

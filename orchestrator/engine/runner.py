@@ -228,7 +228,7 @@ class Engine:
             used,
             now=now,
             wall=self._desk.wall(),
-            claiming=floor.unclaimed > 0,
+            claiming=floor.unclaimed,
             tasks=floor.tasks.in_sight(now) if calm else None,
         )
 

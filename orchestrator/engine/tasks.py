@@ -36,7 +36,7 @@ class Watch:
     it, ``due``: when it is asked about next. ``known_s``: its age when it was last known to be
     unfinished, None for one that this run did not see begin: it teaches nothing. ``hinted_s``: its
     age when somebody said that it had ended. ``ran_from``, ``ran_until``: the first and the last
-    question to which the answer was that it renders.
+    question to which the answer was that it renders. ``sent``: when it was last asked about.
     """
 
     job: Job
@@ -46,6 +46,7 @@ class Watch:
     due: float = 0.0
     known_s: float | None = None
     hinted_s: float | None = None
+    sent: float = 0.0
     ran_from: float | None = None
     ran_until: float = 0.0
     asked: int = 0
@@ -53,6 +54,11 @@ class Watch:
     no_url: int = 0
     odd: str | None = None
     stray: bool = False
+
+    @property
+    def told_since_asked(self) -> bool:
+        """Somebody said that it had ended, after the last question was sent."""
+        return self.hinted_s is not None and self.born + self.hinted_s > self.sent
 
 
 class Tasks:
@@ -119,11 +125,13 @@ class Tasks:
     def hint(self, task_id: TaskId, now: float) -> None:
         """Somebody says that this task has ended: ask now. Unknown tasks are nobody's business."""
         key = self._keys.get(task_id)
-        if key is not None and key in self.schedule:
-            watch = self.watches[key]
-            watch.hinted_s = now - watch.born
-            self._told.add(key)
-            self.changes += 1
+        if key is None:
+            return
+        watch = self.watches[key]
+        watch.hinted_s = now - watch.born
+        self._told.add(key)
+        self.changes += 1
+        if key in self.schedule:
             self._ask(watch, now)
 
     def again(self, key: JobKey, now: float) -> None:
@@ -131,7 +139,9 @@ class Tasks:
         watch = self.watches[key]
         watch.asked += 1
         self._unasked.discard(key)
-        self._ask(watch, now + self._wait_s(watch, now))
+        # Told that it had ended while a question was on its way: the answer may be from before.
+        wait_s = 0.0 if watch.told_since_asked else self._wait_s(watch, now)
+        self._ask(watch, now + wait_s)
 
     def _ask(self, watch: Watch, due: float) -> None:
         watch.due = due
@@ -155,8 +165,9 @@ class Tasks:
 
     def unfinished(self, watch: Watch, running: bool | None, sent: float) -> None:
         """The answer to a question sent then: not finished. ``running``: see ``TaskView``."""
-        watch.hinted_s = None
-        self._told.discard(watch.job.key)
+        if not watch.told_since_asked:
+            watch.hinted_s = None
+            self._told.discard(watch.job.key)
         if watch.known_s is not None:
             watch.known_s = max(watch.known_s, sent - watch.born)
         if running:

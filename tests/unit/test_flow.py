@@ -213,6 +213,9 @@ class TestKnocks:
         found = taught(flow(slots=FULL), *EVEN)
         free(found, 8, tasks=OLD)
         assert (free(found, 8, claiming=True), found.room) == (1, 9)
+        found.room = 10
+        assert free(found, 8, claiming=True) == 1, "and no other goes out beside it"
+        assert free(found, 5, claiming=True) == 3, "but slots that are free are free"
         assert (free(found, 9), found.room) == (-1, 8)
 
     def test_after_a_refusal_the_next_waits_until_ends_are_expected_again(self) -> None:
