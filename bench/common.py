@@ -10,6 +10,7 @@ import json
 import os
 import random
 import resource
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -83,6 +84,13 @@ def emulator(data: Path, **config: Any) -> Iterator[Vendor]:
         process.wait(30)
         if process.stdout is not None:
             process.stdout.close()
+
+
+def free_port() -> int:
+    """A port that nobody listens at, now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def busy_share(data: Path, slots: int) -> float:

@@ -29,6 +29,7 @@ from bench.common import (
     child,
     cpu_s,
     emulator,
+    free_port,
     report,
     say,
     scratch,
@@ -138,12 +139,13 @@ class Figures:
     seconds: float
 
 
-def play(way: str, folder: Path, jobs: int, mean_s: float) -> Figures:
+def play(way: str, folder: Path, jobs: int, mean_s: float, port: int) -> Figures:
     """Run the batch in a child process and look at what the vendor saw."""
     poll_s = REAL_POLL_S * mean_s / REAL_MEAN_S
     shutil.rmtree(folder / "vendor", ignore_errors=True)
     config = {"render": "lognormal", "render_mean_s": mean_s, "render_min_s": mean_s / 10}
     config |= {"render_max_s": mean_s * 10, "slots": SLOTS, "over_slots": "refuse"}
+    config["port"] = port  # the same address each time: it is part of the account's name
     with emulator(folder / "vendor", **config) as vendor:
         command = ("--child", way, "--folder", str(folder), "--poll-s", str(poll_s))
         found = child("bench.peers", *command, env=vendor.env)
@@ -164,6 +166,7 @@ def measure(jobs: int, mean_s: float) -> list[Row]:
     limits = {"submit_rate": f"{round(160 / mean_s)}/s", "request_rate": f"{round(160 / mean_s)}/s"}
     limits |= {"in_flight": "auto", "poll_interval": f"{round(poll_s * 1000)}ms"}
     found: dict[str, Figures] = {}
+    port = free_port()
     with scratch() as folder:
         for turn, way in enumerate(["orchestrator", *WAYS]):
             # The orchestrator's second batch has files of its own, and the first one's state.
@@ -174,7 +177,7 @@ def measure(jobs: int, mean_s: float) -> list[Row]:
             write_manifest(
                 folder, entries, limits, batch=f"batch-{turn}", output="out/{batch}/{id}.mp4"
             )
-            found[way] = play(way, folder, jobs, mean_s)
+            found[way] = play(way, folder, jobs, mean_s, port)
     return _rows(found, jobs, mean_s)
 
 

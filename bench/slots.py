@@ -14,7 +14,6 @@ not shrink, so the figures are worse.
 from __future__ import annotations
 
 import argparse
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from bench.common import (
     ROOT,
     Row,
     emulator,
+    free_port,
     report,
     say,
     scratch,
@@ -139,13 +139,6 @@ def _batch(
     began = time.time()
     cpu_s = _run(manifest, folder / "state", env)
     return _figures(data, case, began, cpu_s)
-
-
-def free_port() -> int:
-    """A port that nobody listens at, now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _run(manifest: Path, state: Path, env: dict[str, str]) -> float:
