@@ -62,11 +62,12 @@ async def _count(floor: Floor) -> None:
 
 
 def _note_deadlines(mine: Sequence[Unsettled], floor: Floor) -> None:
-    """When each horizon ends: by the vendor's clock, which our wall clock's jumps do not move."""
+    """When each horizon ends, by the vendor's clock or ours, whichever says later: one of them may
+    have been set ahead."""
     desk, search = floor.desk, floor.search
     horizon = desk.settings.doubt_horizon_s
     for u in mine:
-        elapsed = desk.vendor_wall() - began(u)
+        elapsed = min(desk.vendor_wall() - began(u), desk.wall() - u.attempt.started_at)
         left = horizon - elapsed if elapsed >= 0 else horizon
         search.deadlines.setdefault(u.attempt.key, desk.now() + left)
     still = {u.attempt.key for u in mine}
