@@ -3,9 +3,8 @@
     python -m bench.rates [--jobs 400] [--per-s 20]
 
 Jobs that share a few uploads, many slots, renders that end at once: nothing but ``submit_rate``
-holds the
-batch up. The vendor's own record of arrivals says what was used of it, and what came in the busiest
-window (50 ms shorter than a second: that is how much a request's way may differ).
+holds the batch up. The vendor's own record of arrivals says what was used of it, and what came in
+the busiest window (50 ms shorter than a second: that is how much a request's way may differ).
 """
 
 from __future__ import annotations

@@ -9,6 +9,10 @@ A turn that is used late comes as near to the next one as two turns at once, and
 belong to another process. So a request turn is asked for when somebody can use it, is let go when
 nobody did, and a submit gets one for the very time of its submit turn: free calls wait a moment
 rather than to push it aside.
+
+Every alarm rings a little late. Submits are spaced from when they were due, so that this does not
+add up; what a window may hold is reckoned from when calls were really sent. No request turn is
+reserved that comes too early for that: the turns in the store keep up with what was sent.
 """
 
 from __future__ import annotations
@@ -27,6 +31,8 @@ FINE_S = 0.002
 """Turns nearer than this are reserved in blocks in any case: no sleep is so exact."""
 LATE_S = 0.01
 """A turn is let go when it passed by so long ago (or one interval, if that is shorter)."""
+LATEST_S = 2 * LATE_S
+"""So late at the most is a submit sent after its turn, if the next turn may be somebody else's."""
 LONGEST_LEAD, LEAD_DECAY = 6.0, 0.25
 """How far ahead a submit's request turn is reserved at most, in request intervals: it begins with
 one, grows by one with each submit turn that was let go, and falls back with each that was used."""
@@ -38,19 +44,34 @@ EXACT_S = 1e-6
 
 @dataclass(slots=True)
 class Recent:
-    """The last ``rate.count`` sendings: no more than that may fall into any one window."""
+    """The last ``rate.count`` sendings: no more than that may fall into any one window.
+
+    ``due``: when the last one should have been sent, None before the first. The next is due an
+    interval later; a sending that is late by no more than :attr:`slack_s` delays none after it.
+    """
 
     rate: Rate
     times: deque[float] = field(init=False)
+    due: float | None = None
 
     def __post_init__(self) -> None:
         self.times = deque(maxlen=self.rate.count)
 
     def at(self, rate: Rate) -> Recent:
         """The same sendings under another rate."""
-        other = Recent(rate)
+        other = Recent(rate, self.due)
         other.times.extend(self.times)
         return other
+
+    @property
+    def slack_s(self) -> float:
+        """By so much at the most may two sendings be nearer than an interval."""
+        return min(LATE_S, self.rate.interval_s / 4)
+
+    def sent(self, at: float, turn: float) -> None:
+        """One was sent, with this turn."""
+        self.due = max(turn, self._next_due(), at - self.slack_s)
+        self.times.append(at)
 
     def open_at(self) -> float:
         """The earliest time at which another sending keeps the limit."""
@@ -58,9 +79,11 @@ class Recent:
         return self.times[0] + self.rate.per_s if full else 0.0
 
     def evenly_at(self) -> float:
-        """The same, and a whole interval after the last: for sendings that may be late."""
-        last = self.times[-1] + self.rate.interval_s if self.times else 0.0
-        return max(last, self.open_at())
+        """The same, and a whole interval after the last was due."""
+        return max(self._next_due(), self.open_at())
+
+    def _next_due(self) -> float:
+        return 0.0 if self.due is None else self.due + self.rate.interval_s
 
     def too_late(self, turn: float, now: float) -> bool:
         """Whether a turn passed by too long ago to be used."""
@@ -199,18 +222,27 @@ class Pacer:
         submit = self._submit_is_next(at) and await self._submit_may_go(at)
         if submit:
             at = max(at, self._submit.evenly_at())
-        await self._clock.sleep(at - self._clock.monotonic())
+        await self._sleep_until(at)
+        submit = submit and await self._submit_may_still_go()
         waiter = self._pick(submit=submit)
         if waiter is None:
             return
         sent_at = self._clock.monotonic()
-        self._request.times.append(sent_at)
+        self._request.sent(sent_at, turn)
         if submit:
-            self._submit.times.append(sent_at)
+            self._submit.sent(sent_at, self._submit_turns.popleft())
         waiter.set_result(None)
 
+    async def _sleep_until(self, at: float) -> None:
+        """Not a moment less: some event loops round a sleep to the nearest millisecond."""
+        await self._clock.sleep(at - self._clock.monotonic())
+        while (left_s := at - self._clock.monotonic()) > EXACT_S:
+            await self._clock.sleep(left_s)
+
     async def _next_turn(self, wanted_at: float) -> float:
-        """The next request turn from ``wanted_at`` on, in monotonic seconds."""
+        """The next request turn from ``wanted_at`` on that the limit lets us use, in monotonic
+        seconds."""
+        wanted_at = max(wanted_at, self._request.open_at())
         oldest = self._request.oldest(wanted_at)
         while self._turns and self._turns[0] < oldest:
             self._turns.popleft()
@@ -239,14 +271,20 @@ class Pacer:
             crowded = self._lead >= CROWDED_LEAD
             await self._reserve_submits(max(1 + crowded, self._submit.block(alone=True)), at)
             _forget_all_but_last(turns, at)
-        turn = turns.popleft()
-        if not self._submit.too_late(turn, at):
+        if not self._submit.too_late(turns[0], at):
             self._lead = max(1.0, self._lead - LEAD_DECAY)
             return True
-        if turns and turns[0] - turn <= rate.interval_s + EXACT_S:
+        if len(turns) > 1 and turns[1] - turns[0] <= rate.interval_s + EXACT_S:
             return True
+        turns.popleft()
         self._lead = min(self._lead + 1.0, LONGEST_LEAD)
         return False
+
+    async def _submit_may_still_go(self) -> bool:
+        """The same, once its time has come: a busy machine may have woken us much too late."""
+        now = self._clock.monotonic()
+        in_time = now - self._submit_turns[0] <= LATEST_S
+        return in_time or await self._submit_may_go(now)
 
     async def _reserve_submits(self, count: int, wanted_at: float) -> None:
         turns = await self._reserve("submit", self._submit.rate, count, wanted_at)
