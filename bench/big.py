@@ -4,7 +4,8 @@
 
 Each measurement is a process of its own, killed at its first submit. Memory is the peak of its
 resident set as the kernel counts it (VmHWM), imports and all. A tap in front of the emulator
-notes when the first request passes, and when the first submit does.
+notes when the first request passes, and when the first submit does. What is half done goes on from
+what the run before it has remembered of the manifest.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from orchestrator.engine.neighbours import note_of
 from orchestrator.engine.progress import Level, Notice, Observer, Silent
 from orchestrator.errors import CredentialsError, ManifestError
 from orchestrator.manifest.complaints import in_order
+from orchestrator.manifest.packed import packed
 from orchestrator.manifest.read import Examined, examine_manifest
 from orchestrator.manifest.scalars import duration_s
 from orchestrator.model import Complaint, ContentHash, Manifest, State
@@ -38,7 +39,14 @@ from orchestrator.planning import (
     complaints_by_files,
     files_of_jobs,
     look_at_media,
-    prepare,
+)
+from orchestrator.readings import (
+    Read,
+    Recalled,
+    Slot,
+    prepare_read,
+    prepare_recalled,
+    recall_reading,
 )
 from orchestrator.rehearsal import Rehearsal, run_emulator
 from orchestrator.report.build import batch_view, job_view
@@ -102,7 +110,7 @@ class Orchestrator:
         options = options or RunOptions()
         folder = self._folder(manifest, options.rehearsal is not None)
         async with _reading(folder) as store:
-            prepared = await prepare(await self._read(manifest, options), store)
+            prepared = await self._prepare(await self._read(manifest, options), options, store)
             batch = await self._known_batch(store, prepared.manifest, options)
             draft, live = await draft_for(store, batch, prepared.wanted, options.choice())
             memory = await self._memory(store, batch, prepared.manifest, options)
@@ -133,9 +141,10 @@ class Orchestrator:
         options.choice()
         folder = self._folder(manifest, options.rehearsal is not None)
         read = await self._read(manifest, options)
-        await self._refuse_if_occupied(folder, read, options)
+        await self._refuse_if_occupied(folder, read.manifest, options)
         async with _reading(folder) as store:
-            prepared = await prepare(read, store)
+            prepared = await self._prepare(read, options, store)
+        del read  # and its jobs, which the store is about to hold
         if options.rehearsal is None:
             return await self._run(prepared, options, watcher, folder, self._env)
         await _tell_spent_faults(folder, options.rehearsal, watcher)
@@ -206,15 +215,41 @@ class Orchestrator:
                         found.extend((row.name, view) for view in views)
         return found
 
-    async def _read(self, path: Path, options: RunOptions) -> Manifest:
-        examined = await _examined(path)
+    async def _read(self, path: Path, options: RunOptions) -> Read | Recalled:
+        """The manifest, as an earlier run has read it if that is certain to be the same."""
+        slot = self._slot(path, options)
+        read = await asyncio.to_thread(recall_reading, slot) or await self._read_anew(slot, options)
+        refuse_nothing_meant(options.only, read.jobs.ids, read.manifest.batch)
+        return read
+
+    async def _read_anew(self, slot: Slot, options: RunOptions) -> Read:
+        examined = await _examined(slot.manifest)
         manifest = examined.manifest
         if manifest is None:
             raise ManifestError(await _all_complaints(examined))
-        refuse_nothing_meant(options.only, [job.job_id for job in manifest.jobs], manifest.batch)
-        if options.rehearsal is None:
-            return manifest
-        return rehearsals.rehearsed(manifest, options.rehearsal)
+        if options.rehearsal is not None:
+            manifest = rehearsals.rehearsed(manifest, options.rehearsal)
+        return Read(
+            slot=slot, manifest=manifest, jobs=packed(manifest.jobs), inputs=examined.inputs
+        )
+
+    async def _prepare(
+        self, read: Read | Recalled, options: RunOptions, store: AppStore | None
+    ) -> Prepared:
+        if isinstance(read, Recalled):
+            prepared = await prepare_recalled(read, store)
+            if prepared is not None:
+                return prepared
+            read = await self._read_anew(read.slot, options)
+        return await prepare_read(read, store)
+
+    def _slot(self, path: Path, options: RunOptions) -> Slot:
+        rehearsal = options.rehearsal
+        return Slot(
+            folder=self._folder(path, rehearsal is not None),
+            manifest=_absolute(path),
+            time_scale=None if rehearsal is None else rehearsal.time_scale,
+        )
 
     async def _refuse_if_occupied(
         self, folder: Path, manifest: Manifest, options: RunOptions

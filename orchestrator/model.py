@@ -8,7 +8,7 @@ that a job's id is never handed to where a task's id is meant. Units stand in th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -215,7 +215,7 @@ class Manifest:
     path: Path
     batch: str
     settings: Settings
-    jobs: tuple[JobSpec, ...]
+    jobs: Sequence[JobSpec]
     warnings: tuple[Complaint, ...] = ()
 
 

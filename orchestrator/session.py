@@ -125,6 +125,8 @@ class Session:
             await self._check_account(client)
             await self._apply(batch, draft)
             await self._recover_neighbours(batch)
+            if (keep := self._prepared.keep) is not None:
+                await asyncio.to_thread(keep)
             savers = wanted.savers()
             del draft
             wanted.clear()

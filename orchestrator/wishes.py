@@ -1,18 +1,18 @@
 """The jobs of a manifest on their way into the store, made one at a time.
 
-A batch may have 100,000 jobs. What is held of each is its spec, and one short tuple for the change
-that a plan makes; wire texts, revisions and changes are made when they are asked for, and
-forgotten again.
+A batch may have 100,000 jobs. What is held of each is what :class:`Packed` needs, its revision,
+and a row of numbers for the change that a plan makes; specs, wire texts and changes are made when
+they are asked for, and forgotten again.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from orchestrator.manifest.packed import Packed, packed
 from orchestrator.manifest.revision import revision_of, wire_text, wire_values
 from orchestrator.model import (
     FILE_AVATARS,
@@ -28,26 +28,38 @@ from orchestrator.model import (
 )
 from orchestrator.store.base import Change, ChangeKind, Known, Wanted
 
+REVISION_BYTES = 32
+_UNKNOWN = bytes(REVISION_BYTES)
+"""In the place of a revision that nobody has asked for."""
+
 
 class Wishes:
-    """The wanted jobs in the manifest's order. ``facts`` has every file they need, by path."""
+    """The wanted jobs in the manifest's order. ``facts`` has every file they need, by path.
 
-    def __init__(self, specs: Sequence[JobSpec], facts: Mapping[str, MediaFacts]) -> None:
-        self._specs, self._facts = specs, facts
+    ``revisions``, where they are known: those of all jobs, 32 bytes each.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[JobSpec],
+        facts: Mapping[str, MediaFacts],
+        revisions: bytearray | None = None,
+    ) -> None:
+        self._specs = packed(specs)
+        self._facts = facts
         self._hashes = {path: found.content_hash for path, found in facts.items()}
+        self._revisions = revisions or bytearray(REVISION_BYTES * len(self._specs))
 
     def __len__(self) -> int:
         return len(self._specs)
 
     def __getitem__(self, position: int) -> Wanted:
-        held = self._specs[position]
-        # A path keeps its text once it was asked for; the one that is held for long is not asked.
-        spec = replace(held, output=Path(held.output))
+        spec = self._specs[position]
         wire = wire_text(wire_values(spec, self._hashes))
         avatar, audio = files_of(spec, self._facts)
         return Wanted(
             spec=spec,
-            revision=revision_of(wire),
+            revision=self._noted(position) or self._note(position, wire),
             wire=wire,
             avatar=avatar,
             audio=audio,
@@ -62,17 +74,48 @@ class Wishes:
         spec = self._specs[position]
         return Submit(spec, *files_of(spec, self._facts))
 
+    def spec(self, position: int) -> JobSpec:
+        """The spec of this job."""
+        return self._specs[position]
+
+    def wire(self, position: int) -> str:
+        """What is paid for in this job, as text."""
+        return wire_text(wire_values(self._specs[position], self._hashes))
+
     def revision(self, position: int) -> Revision:
         """The revision of this job."""
-        return revision_of(wire_text(wire_values(self._specs[position], self._hashes)))
+        return self._noted(position) or self._note(position, self.wire(position))
+
+    def _noted(self, position: int) -> Revision | None:
+        start = REVISION_BYTES * position
+        held = self._revisions[start : start + REVISION_BYTES]
+        return None if held == _UNKNOWN else Revision(held.hex())
+
+    def _note(self, position: int, wire: str) -> Revision:
+        revision, start = revision_of(wire), REVISION_BYTES * position
+        self._revisions[start : start + REVISION_BYTES] = bytes.fromhex(revision)
+        return revision
+
+    def output(self, position: int) -> str:
+        """The path of this job's video."""
+        return self._specs.output(position)
+
+    @property
+    def facts(self) -> Mapping[str, MediaFacts]:
+        """What is known of every file, by path."""
+        return self._facts
+
+    def hashes(self, position: int) -> set[ContentHash]:
+        """The contents of the local files that this job needs."""
+        return {self._hashes[path] for path in self._specs.files(position)}
 
     def id(self, position: int) -> JobId:
         """The id of this job."""
-        return self._specs[position].job_id
+        return self._specs.ids[position]
 
     def ids(self, positions: range) -> list[JobId]:
-        """The ids of these jobs."""
-        return [self._specs[position].job_id for position in positions]
+        """The ids of these jobs, which follow each other."""
+        return self._specs.ids[positions.start : positions.stop]
 
     def contents(self) -> list[ContentHash]:
         """The contents of all files that the jobs need, each once."""
@@ -80,11 +123,19 @@ class Wishes:
 
     def savers(self) -> frozenset[JobId]:
         """The jobs that save their avatar at the vendor."""
-        return frozenset(spec.job_id for spec in self._specs if spec.save_avatar)
+        specs = self._specs
+        return frozenset(job_id for n, job_id in enumerate(specs.ids) if specs.alike(n).save_avatar)
+
+    def packed(self) -> tuple[Packed, bytes]:
+        """All jobs, and their revisions one behind the other."""
+        for position in range(len(self)):
+            self.revision(position)
+        return self._specs, bytes(self._revisions)
 
     def clear(self) -> None:
         """Forget the jobs: they are in the store now."""
-        self._specs, self._facts, self._hashes = (), {}, {}
+        self._specs, self._facts, self._hashes = Packed(), {}, {}
+        self._revisions = bytearray()
 
 
 def files_of(
@@ -132,6 +183,8 @@ class Submits:
 
 
 KINDS, STATES = tuple(ChangeKind), tuple(State)
+_KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
+_STATE_NUMBERS = {state: number for number, state in enumerate(STATES)}
 
 
 @dataclass(slots=True)
@@ -164,11 +217,15 @@ class Changes:
         """Change the job at this position of the manifest."""
         if event is not None:
             self._events[len(self._kinds)] = event
-        self._kinds.append(KINDS.index(kind))
-        self._states.append(0 if known is None else STATES.index(known.state))
+        self._kinds.append(_KIND_NUMBERS[kind])
         self._positions.append(position)
-        self._keys.append(0 if known is None else known.key)
-        self._versions.append(0 if known is None else known.version)
+        if known is None:
+            state = key = version = 0
+        else:
+            state, key, version = _STATE_NUMBERS[known.state], known.key, known.version
+        self._states.append(state)
+        self._keys.append(key)
+        self._versions.append(version)
 
     def orphan(self, known: Known) -> None:
         """A stored job left the manifest."""

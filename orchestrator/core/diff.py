@@ -89,32 +89,39 @@ def rule_known(past: Past, look: Look, *, retry_failed: bool, overwrite: bool) -
     """What happens to a job that the store knows."""
     if not past.same_revision:
         return _changed(past)
-    match past.state:
-        case State.DONE:
-            return _done(past, look, overwrite)
-        case State.FAILED if retry_failed and past.doubt_open:
-            reason = (
-                "given up while in doubt: may have been paid for; orchestrator resolve settles it"
-            )
-            return Ruling(case=Case.RESTING, reason=reason)
-        case State.FAILED if retry_failed:
-            return Ruling(
-                case=Case.RETRY, reason="failed before (--retry-failed)", event=past.revival
-            )
-        case State.FAILED:
-            return Ruling(case=Case.RESTING, reason="failed before; --retry-failed tries again")
+    if (ruling := rule_by_state(past.state)) is not None:
+        return ruling
+    if past.state is State.DONE:
+        return _done(past, look, overwrite)
+    if not retry_failed:
+        return Ruling(case=Case.RESTING, reason="failed before; --retry-failed tries again")
+    if past.doubt_open:
+        reason = "given up while in doubt: may have been paid for; orchestrator resolve settles it"
+        return Ruling(case=Case.RESTING, reason=reason)
+    return Ruling(case=Case.RETRY, reason="failed before (--retry-failed)", event=past.revival)
+
+
+_CANCELLED = Ruling(case=Case.RESTING, reason="cancelled by an operator")
+_DOUBTFUL = Ruling(case=Case.IN_DOUBT, reason="may have been paid for; never sent blindly again")
+_TASK_KNOWN = Ruling(case=Case.GOING, reason="its task is known; asked about first")
+_WAITING = Ruling(case=Case.GOING, reason="not submitted yet")
+
+
+def rule_by_state(state: State) -> Ruling | None:
+    """What happens to a job of the same revision whose state alone decides; None: it does not."""
+    match state:
         case State.CANCELLED:
-            return Ruling(case=Case.RESTING, reason="cancelled by an operator")
+            return _CANCELLED
         case State.IN_DOUBT | State.SUBMITTING:
-            return Ruling(
-                case=Case.IN_DOUBT, reason="may have been paid for; never sent blindly again"
-            )
+            return _DOUBTFUL
         case State.SUBMITTED | State.RENDERED:
-            return Ruling(case=Case.GOING, reason="its task is known; asked about first")
+            return _TASK_KNOWN
         case State.PENDING | State.READY:
-            return Ruling(case=Case.GOING, reason="not submitted yet")
+            return _WAITING
+        case State.DONE | State.FAILED:
+            return None
         case _:
-            assert_never(past.state)
+            assert_never(state)
 
 
 def _changed(past: Past) -> Ruling:

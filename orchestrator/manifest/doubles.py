@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from orchestrator.manifest.revision import wire_values
-from orchestrator.model import AudioKind, Complaint, ContentHash, JobSpec, Place
+from orchestrator.manifest.packed import Packed, packed
+from orchestrator.model import FILE_AVATARS, AudioKind, Complaint, ContentHash, JobSpec, Place
 
 MOST_TOLD = 20
 """So many warnings name their jobs; one more counts the rest."""
@@ -23,10 +23,13 @@ _OFTEN = "each is made and paid for by itself: remove some, or leave them if tha
 
 @dataclass(slots=True)
 class _Repeats:
-    """The jobs at one place (an expansion makes many) that repeat others: the first, and more."""
+    """The jobs at one place (an expansion makes many) that repeat others: the first, and more.
 
-    first: JobSpec
-    again: JobSpec
+    Jobs are numbers of their order.
+    """
+
+    first: int
+    again: int
     more: int = 0
 
 
@@ -41,15 +44,16 @@ def double_warnings(
     found: dict[Place, _Repeats] = {}
     beyond: Place | None = None
     left = 0
-    for first, again in _pairs(jobs, _Contents(contents)):
-        place = _place(again)
+    every = packed(jobs)
+    for first, again in _pairs(every, _Contents(contents)):
+        place = _place(every, again)
         if (known := found.get(place)) is not None:
             known.more += 1
         elif len(found) < MOST_TOLD:
             found[place] = _Repeats(first, again)
         else:
             beyond, left = beyond or place, left + 1
-    told = [_told(place, repeats) for place, repeats in found.items()]
+    told = [_told(every, place, repeats) for place, repeats in found.items()]
     if beyond is not None:
         problem = f"from here on {_jobs(left)} for a video that a job above asks for"
         told.append(Complaint(place=beyond, problem=problem, remedy=_OFTEN, warning=True))
@@ -67,47 +71,47 @@ class _Contents(dict[str, ContentHash]):
         return ContentHash(path)
 
 
-def _pairs(jobs: Sequence[JobSpec], contents: _Contents) -> Iterator[tuple[JobSpec, JobSpec]]:
+def _pairs(jobs: Packed, contents: _Contents) -> Iterator[tuple[int, int]]:
     """Every job that repeats an earlier one, behind the first of its like."""
-    numbers = array("q", (_number(spec, contents) for spec in jobs))
+    numbers = array("q", (hash(_wanted(jobs, n, contents)) for n in range(len(jobs))))
     repeated = {one for one, next_one in pairwise(sorted(numbers)) if one == next_one}
     if not repeated:
         return
     firsts: dict[int, int] = {}
-    for position, number in enumerate(numbers):
+    for again, number in enumerate(numbers):
         if number not in repeated:
             continue
-        first, again = jobs[firsts.setdefault(number, position)], jobs[position]
-        if first is not again and wire_values(first, contents) == wire_values(again, contents):
+        first = firsts.setdefault(number, again)
+        if first != again and _wanted(jobs, first, contents) == _wanted(jobs, again, contents):
             yield first, again
 
 
-def _number(spec: JobSpec, contents: Mapping[str, ContentHash]) -> int:
-    """Equal for jobs that are alike in all that is paid for; rarely for others."""
-    speaks = spec.audio_kind is AudioKind.TEXT
-    return hash(
-        (
-            spec.avatar_kind,
-            contents.get(spec.avatar, spec.avatar),
-            spec.audio if speaks else contents.get(spec.audio, spec.audio),
-            (spec.voice, spec.speed) if speaks else None,
-            spec.mode,
-            spec.caption,
-            spec.save_avatar,
-        )
+def _wanted(jobs: Packed, number: int, contents: _Contents) -> tuple[object, ...]:
+    """All that is paid for in a job: equal where the values on the wire are equal."""
+    alike, avatar, audio = jobs.alike(number), jobs.avatars[number], jobs.audios[number]
+    speaks = alike.audio_kind is AudioKind.TEXT
+    return (
+        alike.avatar_kind,
+        contents[avatar] if alike.avatar_kind in FILE_AVATARS else avatar,
+        audio if speaks else contents[audio],
+        (alike.voice, alike.speed) if speaks else None,
+        alike.mode,
+        alike.caption,
+        alike.save_avatar,
     )
 
 
-def _place(spec: JobSpec) -> Place:
-    return spec.places.get("") or Place(file=f"job {spec.job_id}", line=1, column=1)
+def _place(jobs: Packed, number: int) -> Place:
+    place = jobs.places(number).get("")
+    return place or Place(file=f"job {jobs.ids[number]}", line=1, column=1)
 
 
-def _told(place: Place, repeats: _Repeats) -> Complaint:
-    first, again = repeats.first, repeats.again
-    at = _place(first)
+def _told(jobs: Packed, place: Place, repeats: _Repeats) -> Complaint:
+    first, again = jobs.ids[repeats.first], jobs.ids[repeats.again]
+    at = _place(jobs, repeats.first)
     where = f"line {at.line}" if at.file == place.file else f"{at.file}:{at.line}"
     where = "" if at == place else f" ({where})"
     more = f", and here {_jobs(repeats.more)} for one that is asked for above" * bool(repeats.more)
-    problem = f'jobs "{first.job_id}" and "{again.job_id}" ask for the same video{where}{more}'
+    problem = f'jobs "{first}" and "{again}" ask for the same video{where}{more}'
     remedy = _OFTEN if repeats.more else _ONCE
     return Complaint(place=place, problem=problem, remedy=remedy, warning=True)

@@ -1,13 +1,12 @@
 """What the user wrote to jobs with every default filled in and every path absolute.
 
 Nothing here holds more than one job at a time. ``merged`` lays a job over the defaults;
-``spec_of`` makes the finished :class:`JobSpec`; both are called job by job.
+``finish`` makes the finished :class:`JobSpec`, packed; both are called job by job.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,9 +15,10 @@ from typing import Any
 
 from orchestrator.manifest.fill import Names
 from orchestrator.manifest.nodes import Plain, Spot
+from orchestrator.manifest.packed import Alike, Packed
 from orchestrator.manifest.places import Packer
 from orchestrator.manifest.schema import DEFAULT_OUTPUT, Audio, Avatar, Job
-from orchestrator.model import FILE_AVATARS, AudioKind, AvatarKind, JobId, JobSpec, Mode
+from orchestrator.model import FILE_AVATARS, AudioKind, AvatarKind, JobId, Mode
 
 SOURCES = {
     "avatar": frozenset({"video", "public", "private", "image"}),
@@ -172,47 +172,31 @@ def output_of(draft: Draft, context: Context) -> str:
     return os.path.normpath(os.path.join(context.folder, name))  # noqa: PTH118  (a hot path)
 
 
-def spec_of(
-    draft: Draft, context: Context, output: str, text: str | None, packer: Packer
-) -> JobSpec:
-    """The finished job, from a draft that was found right.
+def finish(
+    draft: Draft, context: Context, output: str, text: str | None, packer: Packer, specs: Packed
+) -> None:
+    """Add the finished job, from a draft that was found right, to ``specs``.
 
     ``output`` is what :func:`output_of` gave; ``text`` the content of ``audio.text_file``, where
-    the job has one. Values that many jobs share are held once.
+    the job has one.
     """
     job = draft.job
     avatar_kind, avatar = _avatar(job.avatar or _NO_AVATAR, context.folder)
     audio_kind, audio = _audio(job.audio or _NO_AUDIO, text, context.folder)
     speaks = job.audio if audio_kind is AudioKind.TEXT else None
-    return JobSpec(
-        job_id=JobId(job.id),
+    alike = Alike(
         avatar_kind=avatar_kind,
-        avatar=avatar,
         audio_kind=audio_kind,
-        audio=audio,
-        output=Path(output),
         mode=job.mode or Mode.AVATAR1,
-        voice=_once(speaks.voice if speaks else None),
+        voice=speaks.voice if speaks else None,
         speed=1.0 if speaks is None or speaks.speed is None else speaks.speed,
-        caption=_once(job.caption),
+        caption=job.caption,
         save_avatar=bool(job.save_avatar),
         priority=job.priority or 0,
-        tags=_tags(job.tags) if job.tags else (),
-        places=packer.places(_final_spots(draft, context)),
+        tags=tuple(job.tags or ()),
     )
-
-
-def _once(text: str | None) -> str | None:
-    return None if text is None else sys.intern(text)
-
-
-def _tags(tags: list[str]) -> tuple[str, ...]:
-    return _same_tags(tuple(tags))
-
-
-@lru_cache(maxsize=4096)
-def _same_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sys.intern(tag) for tag in tags)
+    places = packer.places(_final_spots(draft, context))
+    specs.add(JobId(job.id), avatar, audio, output, alike, places)
 
 
 _NO_AVATAR, _NO_AUDIO = Avatar(), Audio()
@@ -233,7 +217,7 @@ def local_files(job: Job) -> list[tuple[str, str]]:
 def _avatar(avatar: Avatar, folder: str) -> tuple[AvatarKind, str]:
     for kind in AvatarKind:
         if (value := getattr(avatar, kind.value)) is not None:
-            return kind, absolute(folder, value) if kind in FILE_AVATARS else sys.intern(value)
+            return kind, absolute(folder, value) if kind in FILE_AVATARS else value
     raise ValueError("a job without an avatar has no spec")
 
 

@@ -11,10 +11,10 @@ from orchestrator.manifest.expand import (
     Context,
     Draft,
     absolute,
+    finish,
     local_files,
     merged,
     output_of,
-    spec_of,
 )
 from orchestrator.manifest.fill import (
     MADE_NAMES,
@@ -26,6 +26,7 @@ from orchestrator.manifest.fill import (
     usable_vars,
 )
 from orchestrator.manifest.findings import Page, checked
+from orchestrator.manifest.inputs import Inputs
 from orchestrator.manifest.load import JobNode
 from orchestrator.manifest.matrix import grid_of
 from orchestrator.manifest.names import (
@@ -35,6 +36,7 @@ from orchestrator.manifest.names import (
     template_finding,
 )
 from orchestrator.manifest.nodes import Node, Plain, Spoiled, Spot, Table, place_of
+from orchestrator.manifest.packed import Packed
 from orchestrator.manifest.patterns import Patterns, each_file, patterns_in
 from orchestrator.manifest.places import Packer
 from orchestrator.manifest.rules import (
@@ -45,8 +47,8 @@ from orchestrator.manifest.rules import (
     text_complaints,
 )
 from orchestrator.manifest.schema import Job
-from orchestrator.manifest.source import Unreadable, decode, read_bytes
-from orchestrator.model import Complaint, JobSpec, Mode
+from orchestrator.manifest.source import Unreadable, decode
+from orchestrator.model import Complaint, Mode
 
 MAX_TEXT_FILE_BYTES = 1024 * 1024
 _LIKE_A_JOB = 'write it like "- {id: hello, avatar: {public: "3327"}, audio: {text: Hi.}}"'
@@ -55,7 +57,7 @@ _LIKE_A_MATRIX = 'write it like "- {id: "{avatar}-{audio}", avatars: {...}, audi
 
 @dataclass(slots=True)
 class Jobs:
-    """The jobs read so far under one context.
+    """The jobs read so far under one context. ``inputs`` reads whatever they name.
 
     ``used`` are the names of all placeholders so far; ``given`` the vars that some job has of its
     own, each with its first place; ``output_used``: a job took the batch's output. ``count`` is of
@@ -64,10 +66,11 @@ class Jobs:
 
     context: Context
     manifest: Path
+    inputs: Inputs = field(default_factory=Inputs)
     register: Register = field(init=False)
     patterns: Patterns = field(init=False)
     packer: Packer = field(init=False)
-    specs: list[JobSpec] = field(default_factory=list)
+    specs: Packed = field(default_factory=Packed)
     files: FileUses = field(default_factory=FileUses)
     complaints: dict[Complaint, None] = field(default_factory=dict)
     count: int = 0
@@ -78,7 +81,7 @@ class Jobs:
 
     def __post_init__(self) -> None:
         self.register = Register(self.context.folder)
-        self.patterns = Patterns(self.context.folder)
+        self.patterns = Patterns(self.context.folder, self.inputs)
         self.packer = Packer(self.context.file)
 
     def add(self, item: JobNode) -> None:
@@ -182,7 +185,7 @@ class Jobs:
             self.register.add_input(absolute(self.context.folder, path), draft.spot(key))
         wrong = draft.spoiled or (found and any(not c.warning for c in found))
         if output is not None and not wrong:
-            self.specs.append(spec_of(draft, self.context, output, text, self.packer))
+            finish(draft, self.context, output, text, self.packer, self.specs)
         elif not page.cut:
             self._keep_files(draft)
 
@@ -231,7 +234,7 @@ class Jobs:
             return None
         path = absolute(self.context.folder, audio.text_file)
         if path not in self._texts:
-            self._texts[path] = _text_of(path)
+            self._texts[path] = _text_of(path, self.inputs)
         text, spot = self._texts[path], draft.spot("audio.text_file")
         try:
             if isinstance(text, Unreadable):
@@ -245,11 +248,11 @@ class Jobs:
         return text
 
 
-def _text_of(path: str) -> str | Unreadable:
+def _text_of(path: str, inputs: Inputs) -> str | Unreadable:
     """The words in a text file, without white space at the ends; or what is wrong with it."""
     findings: list[tuple[Spot, str, str]] = []
     try:
-        text = decode(read_bytes(Path(path), "text file", MAX_TEXT_FILE_BYTES), findings)
+        text = decode(inputs.read(Path(path), "text file", MAX_TEXT_FILE_BYTES), findings)
     except Unreadable as error:
         return error
     for spot, problem, remedy in findings:

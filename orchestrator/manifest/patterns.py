@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import fnmatch
-import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from orchestrator.manifest.fill import Names, Unfillable, kept
 from orchestrator.manifest.findings import Page, shown
+from orchestrator.manifest.inputs import Inputs
 from orchestrator.manifest.nodes import Plain, Spot
 from orchestrator.model import Complaint
 
@@ -33,19 +33,18 @@ def stem_of(path: str) -> str:
 class Patterns:
     """The patterns of one manifest and the files that they match, each looked for once.
 
-    ``folder`` is what relative ones are taken from.
+    ``folder`` is what relative ones are taken from; ``inputs`` looks for the files.
     """
 
     folder: str
+    inputs: Inputs = field(default_factory=Inputs)
     seen: dict[str, tuple[str, ...]] = field(default_factory=dict)
     places: dict[str, Spot] = field(default_factory=dict)
 
     def files(self, pattern: str, spot: Spot) -> tuple[str, ...]:
         """Paths of the files that match, sorted; relative if ``pattern`` is."""
         if pattern not in self.seen:
-            found = glob.glob(pattern, root_dir=self.folder, recursive=True)  # noqa: PTH207  (as written)
-            files = (path for path in found if Path(self.folder, path).is_file())
-            self.seen[pattern] = tuple(sorted(files))
+            self.seen[pattern] = self.inputs.matching(self.folder, pattern)
             path = os.path.join(self.folder, pattern)  # noqa: PTH118  (pathlib keeps "..")
             self.places[os.path.normpath(path)] = spot
         return self.seen[pattern]

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.errors import ManifestError
@@ -20,12 +20,13 @@ from orchestrator.manifest.complaints import in_order
 from orchestrator.manifest.expand import Context
 from orchestrator.manifest.findings import Page
 from orchestrator.manifest.head import Front, front_of, jobs_complaint
+from orchestrator.manifest.inputs import Inputs
 from orchestrator.manifest.jobs import Jobs
 from orchestrator.manifest.load import HOW_TO_BEGIN, Document
 from orchestrator.manifest.nodes import Node, Rows, Spoiled, Spot, Table, Text, place_of
 from orchestrator.manifest.rows import READERS, row_files
 from orchestrator.manifest.rules import FileUses
-from orchestrator.manifest.source import Unreadable, decode, read_bytes
+from orchestrator.manifest.source import Unreadable, decode
 from orchestrator.model import Complaint, JobSpec, Manifest, Place
 
 _VERSION = re.compile(r"""^[\s{"']*version["']?\s*:""", re.MULTILINE)
@@ -52,38 +53,44 @@ def check_manifest(path: Path) -> tuple[Manifest | None, tuple[Complaint, ...]]:
     Complaints about the manifest itself come first, then those about files of rows.
     """
     examined = examine_manifest(path)
-    return examined.manifest, examined.complaints
+    manifest = examined.manifest
+    if manifest is not None:
+        manifest = replace(manifest, jobs=tuple(manifest.jobs))
+    return manifest, examined.complaints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
     """What there is to say of a manifest; ``file`` is its name in complaints.
 
-    ``manifest``: None if anything is wrong. ``complaints``: all, sorted by place. ``jobs``: those
-    that are right, also of a manifest that is wrong, and ``files`` the media of the others: so
-    that all files can be looked at whatever else there is to complain about.
+    ``manifest``: None if anything is wrong; its jobs are packed. ``complaints``: all, sorted by
+    place. ``jobs``: those that are right, also of a manifest that is wrong, and ``files`` the media
+    of the others: so that all files can be looked at whatever else there is to complain about.
+    ``inputs``: what was read to say so.
     """
 
     file: str
     manifest: Manifest | None
     complaints: tuple[Complaint, ...]
-    jobs: tuple[JobSpec, ...] = ()
+    jobs: Sequence[JobSpec] = ()
     files: FileUses = field(default_factory=FileUses)
+    inputs: Inputs = field(default_factory=Inputs)
 
 
 def examine_manifest(path: Path) -> Examined:
     """Read the manifest at ``path`` and as much of its jobs as can be read."""
     file = str(path)
     findings: list[tuple[Spot, str, str]] = []
+    inputs = Inputs()
     try:
-        text = decode(read_bytes(path, "manifest"), findings)
+        text = decode(inputs.read(path, "manifest"), findings)
         if path.suffix.lower() in READERS and not _VERSION.search(text):
             raise Unreadable("this is a file of rows, not a manifest", _how_to_wrap(path))
     except Unreadable as error:
         place = Place(file=file, line=1, column=1)
         complaint = Complaint(place=place, problem=error.problem, remedy=error.remedy)
         return Examined(file=file, manifest=None, complaints=(complaint,))
-    reading = _read(text, path)
+    reading = _read(text, path, inputs)
     for spot, problem, remedy in findings:
         mark_only = problem.endswith("byte order mark")
         reading.complain(
@@ -96,8 +103,9 @@ def examine_manifest(path: Path) -> Examined:
         file=file,
         manifest=manifest,
         complaints=complaints,
-        jobs=tuple(reading.jobs.specs) if manifest is None else manifest.jobs,
+        jobs=reading.jobs.specs,
         files=reading.jobs.files,
+        inputs=inputs,
     )
 
 
@@ -110,7 +118,7 @@ def _how_to_wrap(path: Path) -> str:
 
 def check_text(text: str, path: Path) -> tuple[Manifest | None, tuple[Complaint, ...]]:
     """The same for a manifest that is not (yet) a file; ``path`` is where it would be."""
-    return _read(text, path).result()
+    return _read(text, path, Inputs()).result()
 
 
 @dataclass(slots=True)
@@ -136,16 +144,16 @@ class _Reading:
             path=self.path,
             batch=self.front.context.batch,
             settings=self.front.settings,
-            jobs=tuple(self.jobs.specs),
+            jobs=self.jobs.specs,
             warnings=complaints,
         )
         return manifest, complaints
 
 
-def _read(text: str, given: Path) -> _Reading:
+def _read(text: str, given: Path, inputs: Inputs) -> _Reading:
     file, path = str(given), Path(os.path.abspath(given))  # noqa: PTH100  (keeps symlinks)
     document = Document(text, file)
-    jobs = _read_jobs(document, None, path)
+    jobs = _read_jobs(document, None, path, inputs)
     reading = _Reading(file, path, None, jobs, dict.fromkeys(document.complaints))
     top = document.top
     if top is None:
@@ -156,8 +164,8 @@ def _read(text: str, given: Path) -> _Reading:
         return reading
     front = front_of(top, file=file, folder=str(path.parent), cut=document.cut)
     if jobs is not None and jobs.context != front.context:
-        jobs = _read_jobs(Document(text, file), front.context, path)
-    reading.front, reading.jobs = front, jobs or Jobs(front.context, path)
+        jobs = _read_jobs(Document(text, file), front.context, path, inputs)
+    reading.front, reading.jobs = front, jobs or Jobs(front.context, path, inputs)
     reading.complaints.update(dict.fromkeys(front.complaints))
     page = Page(file=file, table=top, cut=document.cut)
     del document, text  # the rows that follow may be many
@@ -197,7 +205,9 @@ def _items(top: Table, name: str, page: Page, jobs: Jobs) -> Iterator[Node]:
         jobs.keep([page.complaint(value.spot, problem, f"write it like {example}")])
 
 
-def _read_jobs(document: Document, context: Context | None, path: Path) -> Jobs | None:
+def _read_jobs(
+    document: Document, context: Context | None, path: Path, inputs: Inputs
+) -> Jobs | None:
     """All jobs under ``context``, or under what stands above the first of them.
 
     None if there are no jobs.
@@ -210,6 +220,6 @@ def _read_jobs(document: Document, context: Context | None, path: Path) -> Jobs 
             seen = context or (
                 front_of(document.top, file=document.file, folder=folder, cut=True).context
             )
-            jobs = Jobs(seen, path)
+            jobs = Jobs(seen, path, inputs)
         jobs.add(item)
     return jobs

@@ -29,6 +29,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "audio.speed": 1.0,
     "save_avatar": False,
 }
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 _FILES = frozenset({"avatar.video", "avatar.image", "audio.file"})
 
 
@@ -56,7 +57,7 @@ def wire_values(spec: JobSpec, hashes: Mapping[str, ContentHash]) -> dict[str, A
 
 def wire_text(values: Mapping[str, Any]) -> str:
     """``values`` as canonical JSON: ASCII, keys sorted, no spaces."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(values)
 
 
 def revision_of(wire: str) -> Revision:

@@ -17,7 +17,7 @@ from orchestrator.manifest.findings import Page, shown
 from orchestrator.manifest.jobs import Jobs
 from orchestrator.manifest.jsonlines import json_candidates
 from orchestrator.manifest.nodes import Node, Spoiled, Spot, Table, Text
-from orchestrator.manifest.source import Unreadable, decode, read_bytes
+from orchestrator.manifest.source import Unreadable, decode
 from orchestrator.model import Complaint
 
 Reader = Callable[[str, str, Page, list[Complaint]], Iterator[Candidate]]
@@ -80,7 +80,8 @@ def _one_file(name: str, spot: Spot, page: Page, jobs: Jobs) -> None:
     file = os.path.join(os.path.dirname(page.file), name)  # noqa: PTH118, PTH120  (as written)
     findings: list[tuple[Spot, str, str]] = []
     try:
-        text = decode(read_bytes(Path(jobs.context.folder, name), "file of rows"), findings)
+        path = Path(jobs.context.folder, name)
+        text = decode(jobs.inputs.read(path, "file of rows"), findings)
     except Unreadable as error:
         problem = f"from: {shown(name)}: {error.problem}"
         jobs.keep([page.complaint(spot, problem, error.remedy)])

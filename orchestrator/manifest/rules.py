@@ -6,7 +6,7 @@ the files that the jobs name. Both are pure: they read no file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -15,10 +15,11 @@ from orchestrator.errors import MediaError
 from orchestrator.manifest.expand import Draft, local_files
 from orchestrator.manifest.findings import Page, shown
 from orchestrator.manifest.nodes import Spot
+from orchestrator.manifest.packed import Packed, packed
 from orchestrator.manifest.schema import Audio, Avatar
 from orchestrator.model import (
+    FILE_AVATARS,
     AudioKind,
-    AvatarKind,
     Complaint,
     JobSpec,
     MediaFacts,
@@ -245,7 +246,7 @@ class _Finding:
 
 
 def media_complaints(
-    jobs: Iterable[JobSpec],
+    jobs: Sequence[JobSpec],
     facts: Mapping[str, MediaFacts | MediaError],
     others: FileUses | None = None,
 ) -> list[Complaint]:
@@ -256,12 +257,16 @@ def media_complaints(
     counts the others. ``others`` are the files of jobs that have no spec.
     """
     found: dict[_Finding, tuple[Place, int]] = {}
-    for spec in jobs:
-        for finding in _media_findings(spec, facts):
-            place, more = found.get(finding, (_place(spec, finding.key), -1))
+    every = packed(jobs)
+    seen: dict[tuple[str, str, Mode], list[_Finding]] = {}
+    for number, use in _uses(every):
+        if (findings := seen.get(use)) is None:
+            findings = seen[use] = [*_findings(*use, facts)]
+        for finding in findings:
+            place, more = found.get(finding) or (_place(every, number, finding.key), -1)
             found[finding] = (place, more + 1)
-    for use, (place, count) in others.found.items() if others else ():
-        for finding in _findings(use.key, use.path, use.mode, facts):
+    for other, (place, count) in others.found.items() if others else ():
+        for finding in _findings(other.key, other.path, other.mode, facts):
             known, more = found.get(finding, (place, -1))
             found[finding] = (_earlier(known, place), more + count)
     return [_told(finding, place, more) for finding, (place, more) in found.items()]
@@ -283,21 +288,20 @@ def _told(finding: _Finding, place: Place, others: int) -> Complaint:
     )
 
 
-def _place(spec: JobSpec, key: str) -> Place:
-    place = spec.places.get(key) or spec.places.get("")
-    return place or Place(file=f"job {spec.job_id}", line=1, column=1)
+def _place(jobs: Packed, number: int, key: str) -> Place:
+    places = jobs.places(number)
+    place = places.get(key) or places.get("")
+    return place or Place(file=f"job {jobs.ids[number]}", line=1, column=1)
 
 
-def _media_findings(
-    spec: JobSpec, facts: Mapping[str, MediaFacts | MediaError]
-) -> Iterator[_Finding]:
-    uses = []
-    if spec.avatar_kind in (AvatarKind.VIDEO, AvatarKind.IMAGE):
-        uses.append((f"avatar.{spec.avatar_kind.value}", spec.avatar))
-    if spec.audio_kind is AudioKind.FILE:
-        uses.append(("audio.file", spec.audio))
-    for key, path in uses:
-        yield from _findings(key, path, spec.mode, facts)
+def _uses(jobs: Packed) -> Iterator[tuple[int, tuple[str, str, Mode]]]:
+    """Every use of a file: the job's number; and the key, the path and the job's mode."""
+    for number in range(len(jobs)) if jobs.need_files() else ():
+        alike = jobs.alike(number)
+        if alike.avatar_kind in FILE_AVATARS:
+            yield number, (f"avatar.{alike.avatar_kind.value}", jobs.avatars[number], alike.mode)
+        if alike.audio_kind is AudioKind.FILE:
+            yield number, ("audio.file", jobs.audios[number], alike.mode)
 
 
 def _findings(

@@ -147,7 +147,7 @@ def _columns(change: Change, plan: int) -> Values:
         "priority": spec.priority,
         "selected": int(change.selected),
         "plan": plan,
-        "tags": rows.list_to_json(spec.tags),
+        "tags": rows.list_to_json(spec.tags) if spec.tags else "[]",
         "spec": rows.spec_to_json(spec),
         "revision": wanted.revision,
         "wire": wanted.wire,

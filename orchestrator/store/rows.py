@@ -137,7 +137,7 @@ def known(row: Row) -> Known:
     return Known(
         key=row[0],
         job_id=row[1],
-        state=State(row[2]),
+        state=_STATES[row[2]],
         version=row[3],
         revision=row[4],
         waiting_revision=row[5],

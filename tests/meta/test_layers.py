@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wishes": {"store.base", *MIDDLE},
     "choice": BOTTOM,
     "planning": {"choice", "wishes", "store.base", "media", "report.views", *MIDDLE},
+    "readings": {"planning", "wishes", "store.base", *MIDDLE},
     "starter": MIDDLE,
     "approval": {"report.views", *BOTTOM},
     "options": {"approval", "choice", "rehearsal", *BOTTOM},
@@ -55,8 +56,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doctor": {"planning", "catalogues", *ROOMS},
     "results": {"planning", "rehearsal", "saved", *ROOMS},
     "app": {
-        *("approval", "choice", "occupied", "options", "outlook", "planning", "rehearsal"),
-        *("session", "operate", "catalogues", *ROOMS),
+        *("approval", "choice", "occupied", "options", "outlook", "planning", "readings"),
+        *("rehearsal", "session", "operate", "catalogues", *ROOMS),
     },
     # What a running engine tells its watchers is a module of values and Protocols.
     # What people are told about a manifest is sorted and summed up where it is found.

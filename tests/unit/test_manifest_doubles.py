@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.manifest.doubles import MOST_TOLD, double_warnings
+from orchestrator.manifest.packed import Packed
 from orchestrator.manifest.places import Packer
 from orchestrator.model import AudioKind, AvatarKind, ContentHash, JobId, JobSpec, Mode
 
@@ -120,7 +121,7 @@ def test_beyond_twenty_the_rest_is_counted() -> None:
 
 @pytest.mark.parametrize("alike", [False, True])
 def test_looking_for_doubles_holds_little_of_each_job(alike: bool) -> None:
-    jobs = [job(n, audio="Hi." if alike else f"Text {n}.") for n in range(4_000)]
+    jobs = Packed([job(n, audio="Hi." if alike else f"Text {n}.") for n in range(4_000)])
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     found = double_warnings(jobs, {})
