@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeVar
 
-from orchestrator.core.limits import reserve
+from orchestrator.core.limits import Turns, reserve
 from orchestrator.model import AccountKey, Rate
 
 T = TypeVar("T")
@@ -140,7 +140,7 @@ class FakeTurns:
 
     async def reserve(
         self, account: AccountKey, kind: str, rate: Rate, count: int, now: float
-    ) -> tuple[float, ...]:
+    ) -> Turns:
         """Evenly spaced times, each handed out once."""
         if self.before is not None:
             await self.before()
@@ -148,5 +148,6 @@ class FakeTurns:
             raise self.error
         self.calls.append((kind, count, now))
         key = (account, kind)
-        times, self.next_at[key] = reserve(self.next_at.get(key), now, rate.interval_s, count)
-        return times
+        turns = reserve(self.next_at.get(key), now, rate.interval_s, count)
+        self.next_at[key] = turns.next_at
+        return turns

@@ -9,8 +9,8 @@ next decision finds it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from orchestrator.core.outage import Stop, SubmitGate
 from orchestrator.core.retry import FAILURES, Streak
@@ -21,8 +21,6 @@ from orchestrator.engine.tally import Tally
 from orchestrator.engine.tasks import Tasks
 from orchestrator.engine.windows import Windows, visible_ids
 from orchestrator.model import ContentHash, Event, EventKind, Job, JobKey, State
-
-T = TypeVar("T")
 
 SLOT_STAYS = frozenset(
     {
@@ -35,11 +33,34 @@ SLOT_STAYS = frozenset(
 """Events that neither take nor free a slot of the account."""
 
 
+class Unbroken:
+    """See :meth:`Floor.unbroken`. One inside another adds nothing."""
+
+    __slots__ = ("_floor", "_task")
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        self._task = None if task in self._floor.writing else task
+        if self._task is not None:
+            self._floor.writing.add(self._task)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._task is None:
+            return
+        self._floor.writing.discard(self._task)
+        if self._floor.ended and kind is None:
+            raise asyncio.CancelledError
+
+
 class Floor:
     """The shared state of one run. ``stop`` ends the run, ``wake`` has its loop look again.
 
     ``stale``: another process changed a job that this run watched; look which tasks there are.
-    ``slot_changes`` counts what this run did that may have taken or freed a slot.
+    ``slot_changes`` counts what this run did that may have taken or freed a slot. ``writing`` are
+    the stages that must not be torn just now, and ``ended`` says that the run is at its end.
     """
 
     def __init__(
@@ -68,7 +89,8 @@ class Floor:
         self.probing = False
         self.search = Search()
         self.disk_full_until = 0.0
-        self.shielded: set[asyncio.Task[Any]] = set()
+        self.writing: set[asyncio.Task[Any]] = set()
+        self.ended = False
         self._streaks: dict[EventKind, Streak] = {}
         self._trouble: dict[JobKey, int] = {}
 
@@ -87,16 +109,21 @@ class Floor:
         now, wall = self.desk.now(), self.desk.wall()
         self.tasks.adopt(job, now=now, wall=wall, at_once=at_once, stray=stray)
 
-    async def shield(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await ``work``; if the caller is cancelled it goes on, and the run's end waits for it."""
-        task = asyncio.create_task(work)
-        self.shielded.add(task)
-        task.add_done_callback(self.shielded.discard)
-        return await asyncio.shield(task)
+    def unbroken(self) -> Unbroken:
+        """What a stage does in here is not torn by the end of the run, which waits for it.
+
+        Raises:
+            CancelledError: at its end, if the run ended meanwhile: the stage goes no further.
+        """
+        return Unbroken(self)
 
     async def move(self, job: Job, event: Event) -> Job:
-        """Checkpoint an event, then count and tell it. A cancelled caller does not tear it."""
-        after = await self.shield(self.desk.store.move(job, event))
+        """Checkpoint an event, then count and tell it. The run's end does not tear it."""
+        with self.unbroken():
+            return await self._moved(job, event)
+
+    async def _moved(self, job: Job, event: Event) -> Job:
+        after = await self.desk.store.move(job, event)
         self.slot_changes += event.kind not in SLOT_STAYS
         self.tally.moved(job, after, event.kind, self.desk.now())
         if event.kind in FAILURES and after.state is not State.CANCELLED:

@@ -21,6 +21,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
+from orchestrator.core.limits import TurnQueue, Turns
 from orchestrator.engine.ports import Clock
 from orchestrator.model import AccountKey, Rate
 from orchestrator.store.base import EngineStore
@@ -114,9 +115,9 @@ class Pacer:
     ) -> None:
         self._store, self._account, self._clock, self._boot = store, account, clock, boot_id
         self._request, self._submit = Recent(request), Recent(submit)
-        self._turns: deque[float] = deque()
+        self._turns = TurnQueue()
         self._turns_end = 0.0
-        self._submit_turns: deque[float] = deque()
+        self._submit_turns = TurnQueue()
         self._lead = 1.0
         self._submits: deque[asyncio.Future[None]] = deque()
         self._free: deque[asyncio.Future[None]] = deque()
@@ -126,11 +127,37 @@ class Pacer:
 
     async def turn(self) -> None:
         """Return when one free call may be sent."""
-        await self._wait(self._free)
+        if not self._at_once(submit=False):
+            await self._wait(self._free)
 
     async def submit_turn(self) -> None:
         """Return when one submit may be sent."""
-        await self._wait(self._submits)
+        if not self._at_once(submit=True):
+            await self._wait(self._submits)
+
+    def _at_once(self, *, submit: bool) -> bool:
+        """Take turns that are reserved and have come, if nobody waits: at high rates there are
+        some."""
+        now = self._clock.monotonic()
+        if self._somebody_waits() or now < self._request.open_at():
+            return False
+        self._turns.drop_passed(self._request.oldest(now) - EXACT_S)
+        if not self._turns or self._turns.first > now:
+            return False
+        if submit and not self._submit_at_once(now):
+            return False
+        self._request.sent(now, self._turns.pop())
+        return True
+
+    def _submit_at_once(self, now: float) -> bool:
+        if self._submit_turns:
+            self._submit_turns.drop_all_but_last(now)
+        if not self._submit_turns or self._submit.too_late(self._submit_turns.first, now):
+            return False
+        if self._submit_at() > now:
+            return False
+        self._submit.sent(now, self._submit_turns.pop())
+        return True
 
     def set_rates(self, *, submit: Rate, request: Rate) -> None:
         """From now on these rates hold; what was sent lately still counts."""
@@ -188,7 +215,7 @@ class Pacer:
 
     def _submit_at(self) -> float:
         """The next submit goes at this time, or at the first request turn after it."""
-        turn = self._submit_turns[0] if self._submit_turns else self._clock.monotonic()
+        turn = self._submit_turns.first if self._submit_turns else self._clock.monotonic()
         return max(turn, self._submit.evenly_at())
 
     def _kept_for_submit(self) -> bool:
@@ -203,7 +230,7 @@ class Pacer:
 
     def _next_turn_at(self) -> float:
         """No request turn will be earlier than this."""
-        turn = self._turns[0] if self._turns else self._turns_end
+        turn = self._turns.first if self._turns else self._turns_end
         return max(self._clock.monotonic(), turn)
 
     async def _until(self, at: float) -> None:
@@ -230,7 +257,7 @@ class Pacer:
         sent_at = self._clock.monotonic()
         self._request.sent(sent_at, turn)
         if submit:
-            self._submit.sent(sent_at, self._submit_turns.popleft())
+            self._submit.sent(sent_at, self._submit_turns.pop())
         waiter.set_result(None)
 
     async def _sleep_until(self, at: float) -> None:
@@ -243,15 +270,13 @@ class Pacer:
         """The next request turn from ``wanted_at`` on that the limit lets us use, in monotonic
         seconds."""
         wanted_at = max(wanted_at, self._request.open_at())
-        oldest = self._request.oldest(wanted_at)
-        while self._turns and self._turns[0] < oldest:
-            self._turns.popleft()
+        self._turns.drop_passed(self._request.oldest(wanted_at) - EXACT_S)
         if not self._turns:
             rate, count = self._request.rate, self._request.block(alone=bool(self._submits))
             turns = await self._reserve("request", rate, count, wanted_at)
-            self._turns.extend(turns)
-            self._turns_end = turns[-1] + rate.interval_s
-        return self._turns.popleft()
+            self._turns.add(turns)
+            self._turns_end = turns.next_at
+        return self._turns.pop()
 
     def _submit_is_next(self, at: float) -> bool:
         turn_of_free = self._free_next and bool(self._free)
@@ -266,29 +291,29 @@ class Pacer:
         else's. If not it is let go: the others may be as near as that.
         """
         turns, rate = self._submit_turns, self._submit.rate
-        _forget_all_but_last(turns, at)
-        if len(turns) == 1 and self._submit.too_late(turns[0], at):
+        turns.drop_all_but_last(at + EXACT_S)
+        if turns.second is None and self._submit.too_late(turns.first, at):
             crowded = self._lead >= CROWDED_LEAD
             await self._reserve_submits(max(1 + crowded, self._submit.block(alone=True)), at)
-            _forget_all_but_last(turns, at)
-        if not self._submit.too_late(turns[0], at):
+            turns.drop_all_but_last(at + EXACT_S)
+        if not self._submit.too_late(turns.first, at):
             self._lead = max(1.0, self._lead - LEAD_DECAY)
             return True
-        if len(turns) > 1 and turns[1] - turns[0] <= rate.interval_s + EXACT_S:
+        if (second := turns.second) and second - turns.first <= rate.interval_s + EXACT_S:
             return True
-        turns.popleft()
+        turns.pop()
         self._lead = min(self._lead + 1.0, LONGEST_LEAD)
         return False
 
     async def _submit_may_still_go(self) -> bool:
         """The same, once its time has come: a busy machine may have woken us much too late."""
         now = self._clock.monotonic()
-        in_time = now - self._submit_turns[0] <= LATEST_S
+        in_time = now - self._submit_turns.first <= LATEST_S
         return in_time or await self._submit_may_go(now)
 
     async def _reserve_submits(self, count: int, wanted_at: float) -> None:
         turns = await self._reserve("submit", self._submit.rate, count, wanted_at)
-        self._submit_turns.extend(turns)
+        self._submit_turns.add(turns)
 
     def _pick(self, *, submit: bool) -> asyncio.Future[None] | None:
         self._somebody_waits()
@@ -296,7 +321,7 @@ class Pacer:
         queue = self._submits if submit else self._free
         return queue.popleft() if queue else None
 
-    async def _reserve(self, kind: str, rate: Rate, count: int, now: float) -> tuple[float, ...]:
+    async def _reserve(self, kind: str, rate: Rate, count: int, now: float) -> Turns:
         name = f"{kind}@{self._boot}"
         return await self._store.reserve(self._account, name, rate, count, now)
 
@@ -306,9 +331,3 @@ class Pacer:
                 waiter = queue.popleft()
                 if not waiter.done():
                     waiter.set_exception(error)
-
-
-def _forget_all_but_last(turns: deque[float], at: float) -> None:
-    """Of the turns that came up to this time only the last is of use."""
-    while len(turns) > 1 and turns[1] <= at + EXACT_S:
-        turns.popleft()

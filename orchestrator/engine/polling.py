@@ -24,7 +24,8 @@ async def poll(key: JobKey, floor: Floor) -> None:
         _note_odd(watch, view.odd_status, floor)
         event = task_event(watch, view, now=desk.now(), wall=desk.wall())
         if event is not None:
-            await floor.shield(_moved(watch, event, view.url, floor))
+            with floor.unbroken():
+                await _moved(watch, event, view.url, floor)
     finally:
         floor.polling.discard(key)
         if key in floor.tasks.watches:

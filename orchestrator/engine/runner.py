@@ -114,8 +114,9 @@ class Engine:
             if decision.rest or self._out_of_time():
                 return
             self._act(decision)
-            # Each stage notes in its first step what it is at; nothing is decided before that.
-            await asyncio.sleep(0)
+            if self._event.is_set():
+                # Each stage notes in its first step what it is at; nothing is decided before that.
+                await asyncio.sleep(0)
             if desk.flow.unkept(desk.now()):
                 self._start(self._remember())
             await self._sleep(decision.wake_at)
@@ -356,10 +357,15 @@ class Engine:
         self._begin_drain(Stop.STORE if isinstance(error, StoreError) else Stop.BUG)
 
     async def _end(self) -> None:
-        """No stage outlives the run."""
-        for task in list(self._hands):
+        """No stage outlives the run; one that writes a checkpoint is waited for."""
+        floor = self._floor
+        floor.ended = True
+        writing = self._hands & floor.writing
+        for task in self._hands - writing:
+            task.cancel()
+        if writing:
+            await asyncio.wait(writing, timeout=LAST_WRITES_S)
+        for task in self._hands:
             task.cancel()
         await asyncio.gather(*self._hands, return_exceptions=True)
-        if self._floor.shielded:
-            await asyncio.wait(self._floor.shielded, timeout=LAST_WRITES_S)
         await self._desk.pacer.close()

@@ -89,8 +89,8 @@ async def _claim(job: Job, floor: Floor) -> Claim | None:
         _put_back(job, floor)
         return None
     wall = desk.wall()
-    claim = await floor.shield(
-        desk.store.claim(
+    with floor.unbroken():
+        claim = await desk.store.claim(
             desk.batch.account,
             job,
             desk.slot_rule,
@@ -98,7 +98,6 @@ async def _claim(job: Job, floor: Floor) -> Claim | None:
             wall,
             desk.purse(job, wall),
         )
-    )
     floor.slot_changes += 1
     if claim.refusal is None and claim.job is not None:
         floor.tally.moved(job, claim.job, EventKind.SUBMIT_INTENT, desk.now())
@@ -141,7 +140,8 @@ async def _send(job: Job, attempt: Attempt, held: int, floor: Floor) -> None:
     sent = Sent(held=held, at=desk.now())
     answer = await desk.ports.vendor.submit(body)
     desk.note_clock(answer)
-    await floor.shield(_judged(job, judge_submit(answer), sent, floor))
+    with floor.unbroken():
+        await _judged(job, judge_submit(answer), sent, floor)
 
 
 def file_ids(job: Job, attempt: Attempt) -> dict[str, FileId]:

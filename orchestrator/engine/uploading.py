@@ -31,7 +31,8 @@ async def _upload(job: Job, asset: Asset, floor: Floor) -> None:
     result = await bring(source_of(job, asset), floor.desk)
     match result:
         case Uploaded(file_id=file_id):
-            await floor.shield(_uploaded(replace(asset, file_id=file_id), floor))
+            with floor.unbroken():
+                await _uploaded(replace(asset, file_id=file_id), floor)
         case NotUploaded(stop=Stop() as stop, message=message):
             floor.stop(stop, f"{message}: nothing more is submitted")
         case NotUploaded():

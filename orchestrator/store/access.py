@@ -1,4 +1,4 @@
-"""The two ways to the file: the writer's thread, and the readers'."""
+"""The two ways to the file: the writer, and the readers."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ class Access:
     async def _rows(self, query: str, *values: object) -> list[rows.Row]:
         return await self._readers.run(lambda conn: conn.execute(query, values).fetchall())
 
+    async def _glance(self, query: str, *values: object) -> list[rows.Row]:
+        """The rows of a query that an index serves, and that finds few."""
+        return await self._readers.glance(lambda conn: conn.execute(query, values).fetchall())
+
     async def _jobs(self, query: str, *values: object) -> list[Job]:
         def look(conn: Connection) -> list[Job]:
             return [rows.job(row) for row in conn.execute(query, values)]
@@ -35,7 +39,8 @@ class Access:
         return await self._readers.run(look)
 
     async def _write(self, statement: str, *values: object) -> None:
-        await self._write_many(statement, [values])
+        """Write one row."""
+        await self._writer.run(lambda conn: conn.execute(statement, values) and None, brief=True)
 
     async def _write_many(self, statement: str, values: Sequence[tuple[object, ...]]) -> None:
         def work(conn: Connection) -> None:

@@ -19,6 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from orchestrator.core.limits import Turns
 from orchestrator.model import (
     AccountKey,
     Attempt,
@@ -187,6 +188,11 @@ class Purse:
     batch_limit: float | None = None
     run_limit: float | None = None
     clock_offset_s: float = 0.0
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit, for which the sum over all attempts has to be taken."""
+        return self.batch_limit is not None or self.run_limit is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -410,8 +416,8 @@ class EngineStore(Protocol):
 
     async def reserve(
         self, account: AccountKey, kind: str, rate: Rate, count: int, now: float
-    ) -> tuple[float, ...]:
-        """Reserve ``count`` evenly spaced sending times >= ``now`` of one kind of call.
+    ) -> Turns:
+        """Reserve ``count`` (>= 1) evenly spaced sending times >= ``now`` of one kind of call.
 
         Shared by every process that uses this store and account; survives restarts. Times are
         on the same clock as ``now`` (wall clock). A stored time further ahead than 10 minutes

@@ -18,7 +18,8 @@ from orchestrator.store import faults, folder
 
 OLDEST_SQLITE = (3, 37, 0)
 """STRICT tables begin here."""
-_BUSY_S = 30.0
+BUSY_S = 30.0
+"""How long a writer waits for another process that writes."""
 _OPENING_S = 60.0
 _JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
 
@@ -65,11 +66,16 @@ def _open_locked(path: Path) -> sqlite3.Connection:
     return _open_and_migrate(path)
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write. It may be closed from another thread."""
+def open_reader(path: Path, *, patient: bool = True) -> sqlite3.Connection:
+    """A connection that cannot write. It may be closed from another thread.
+
+    ``patient``: it waits where another process has the file to itself for a moment.
+    """
     with _translated(path):
         conn = _connect(path, "ro")
         conn.execute("PRAGMA query_only = ON")
+        if not patient:
+            conn.execute("PRAGMA busy_timeout = 0")
         return conn
 
 
@@ -77,7 +83,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
-        timeout=_BUSY_S,
+        timeout=BUSY_S,
         isolation_level=None,
         check_same_thread=False,
     )

@@ -85,12 +85,12 @@ class Ledger(Access):
 
     async def log_read_at(self, account: AccountKey) -> float | None:
         """When the credit log was last read whole."""
-        found = await self._rows(queries.FACT, account, _LOG_READ_AT)
+        found = await self._glance(queries.FACT, account, _LOG_READ_AT)
         return float(found[0][0]) if found else None
 
     async def fact(self, account: AccountKey, key: str) -> Any:
         """What is remembered of the account; a text that is no JSON counts as nothing."""
-        found = await self._rows(queries.FACT, account, key)
+        found = await self._glance(queries.FACT, account, key)
         try:
             return json.loads(found[0][0]) if found else None
         except (TypeError, ValueError):
@@ -109,7 +109,7 @@ class Ledger(Access):
         return True
 
     async def _attempt_of(self, account: AccountKey, token: str) -> AttemptKey | None:
-        found = await self._rows(queries.ATTEMPT_OF_TOKEN, account, token)
+        found = await self._glance(queries.ATTEMPT_OF_TOKEN, account, token)
         return AttemptKey(found[0][0]) if found else None
 
     async def spent(self, batch: BatchKey, run: RunKey | None) -> float:

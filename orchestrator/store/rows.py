@@ -39,18 +39,20 @@ Row = tuple[Any, ...]
 _STATES = {state.value: state for state in State}
 """Looking a word up costs a fraction of calling the enum."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 JOB_WIDTH = 21
 """Columns of ``queries.JOBS``."""
 
 
 def to_json(value: Mapping[str, Any]) -> str:
     """Compact, readable JSON text."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def list_to_json(values: Sequence[str]) -> str:
     """A JSON array of texts."""
-    return json.dumps(list(values), ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(list(values))
 
 
 def spec_to_json(spec: JobSpec) -> str:

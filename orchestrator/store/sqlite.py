@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core.limits import reserve
+from orchestrator.core.limits import Turns, reserve
 from orchestrator.core.state import next_state
 from orchestrator.errors import OrchestratorError
 from orchestrator.model import (
@@ -120,14 +120,14 @@ class SqliteStore(Ledger):
 
     async def slots_used(self, account: AccountKey, rule: SlotRule, now: float) -> int:
         """Slots of the account that are held at ``now``."""
-        return await self._readers.run(
+        return await self._readers.glance(
             lambda conn: claims.slots_used(conn, account, rule, now),
         )
 
     async def move(self, job: Job, event: Event) -> Job:
         """Apply an event to a job."""
         next_state(job.state, event.kind, job=job.job_id)
-        moved = await self._writer.run(lambda conn: moves.move(conn, job, event))
+        moved = await self._writer.run(lambda conn: moves.move(conn, job, event), brief=True)
         if isinstance(moved, OrchestratorError):
             raise moved
         return moved
@@ -146,7 +146,8 @@ class SqliteStore(Ledger):
         Without a purse no budget is asked, and the attempt counts at the untaught estimate.
         """
         return await self._writer.run(
-            lambda conn: claims.claim(conn, account, job, rule, token, now, purse)
+            lambda conn: claims.claim(conn, account, job, rule, token, now, purse),
+            brief=purse is None or not purse.limited,
         )
 
     async def asset_uploaded(self, account: AccountKey, asset: Asset, now: float) -> None:
@@ -162,17 +163,16 @@ class SqliteStore(Ledger):
 
     async def reserve(
         self, account: AccountKey, kind: str, rate: Rate, count: int, now: float
-    ) -> tuple[float, ...]:
+    ) -> Turns:
         """Reserve sending times."""
 
-        def work(conn: Connection) -> tuple[float, ...]:
+        def work(conn: Connection) -> Turns:
             row = conn.execute(queries.LIMIT, (account, kind)).fetchone()
-            stored = None if row is None else row[0]
-            times, next_at = reserve(stored, now, rate.interval_s, count)
-            conn.execute(queries.SET_LIMIT, (account, kind, next_at))
-            return times
+            turns = reserve(None if row is None else row[0], now, rate.interval_s, count)
+            conn.execute(queries.SET_LIMIT, (account, kind, turns.next_at))
+            return turns
 
-        return await self._writer.run(work)
+        return await self._writer.run(work, brief=True)
 
     # What the application asks.
 

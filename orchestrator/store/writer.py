@@ -1,22 +1,31 @@
-"""One thread that owns the write connection, and group commit.
+"""The connection that writes, and group commit.
 
-Work is a function of the connection. All work that is waiting when the thread gets to it shares
-one transaction, hence one wait for the disk, and each caller resumes only after that commit. If
-a member raises, the group is rolled back and its members are repeated singly, each in its own
+Work is a function of the connection. All work that waits when the connection is free shares one
+transaction, hence one wait for the disk, and each caller resumes only after that commit. If a
+member raises, the group is rolled back and its members are repeated singly, each in its own
 transaction, so that only the guilty one gets its exception. So work must do nothing but read and
-write the connection: it may run twice.
+write the connection: it may run more than once.
+
+Statements take microseconds, the disk takes milliseconds, and handing the interpreter's lock from
+thread to thread takes longer than a statement. So *brief* work, a few statements that indexes
+serve, is done in the event loop's own thread, and only the COMMIT, which waits for the disk, is
+left to the writer's. All other work is done in that thread from beginning to end; so is brief
+work whose transaction cannot begin at once, because another process is writing.
+
+The connection belongs to one thread at a time: to the loop's while the writer is free, to its own
+thread from an order to its end.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,11 +34,17 @@ from orchestrator.store import connect, faults, folder
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
+Order = Callable[[sqlite3.Connection], None]
 
 _log = logging.getLogger(__name__)
 
 _GROUP = 512
 """Work in one transaction at the most."""
+_BRIEF_GROUP = 64
+"""Brief work that the loop does at one go, at the most: some milliseconds."""
+_GATHER_S, _ENOUGH = 0.010, 16
+"""After a group has begun the next one waits so long for others to join, or until so many have. A
+checkpoint that comes alone is written at once, and many together wait for the disk but once."""
 _FOLD_AFTER_GROUPS = 200
 _FOLD_AFTER_CHANGES = 5_000
 _FOLD_WHEN_IDLE_S = 30.0
@@ -41,20 +56,24 @@ class _Item:
     """Work and the caller that waits for it."""
 
     work: Work
+    brief: bool
     future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
     result: Any = None
-    error: BaseException | None = field(default=None)
+    error: BaseException | None = None
 
 
 class Writer:
-    """The only writer of one process. ``run`` and ``close`` belong to the event loop's thread."""
+    """The only writer of one process; all its methods belong to one event loop's thread."""
 
     def __init__(self, path: Path, *, create: bool) -> None:
         self._path = path
         self._create = create
-        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._main, name="state-writer", daemon=True)
+        self._orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self._waiting: list[_Item] = []
+        self._free = False
+        self._begun_at = -_GATHER_S
+        self._beginning: asyncio.Handle | None = None
         self._closing = False
         self._groups = 0
         self._changes = 0
@@ -65,15 +84,19 @@ class Writer:
         Raises:
             StoreError: it could not; the thread has ended.
         """
-        opened = self._item(lambda conn: None)
-        self._queue.put(opened)
+        self._loop = asyncio.get_running_loop()
+        self._resting = asyncio.Event()
+        self._opened: asyncio.Future[None] = self._loop.create_future()
         self._thread.start()
-        await opened.future
+        await self._opened
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, work: Callable[[sqlite3.Connection], T], *, brief: bool = False) -> T:
         """Do the work in a transaction; returns its result when that is on disk.
 
         A caller that is cancelled does not take its work back: it is done all the same.
+
+        ``brief``: a few statements that indexes serve, which nobody will miss a turn of the loop
+        for.
 
         Raises:
             StoreFull: it could not be written; nothing was changed.
@@ -82,80 +105,142 @@ class Writer:
         """
         if self._closing:
             raise StoreError(f"{self._path}: the state store is closed")
-        item = self._item(work)
-        self._queue.put(item)
+        item = _Item(work=work, brief=brief, future=self._loop.create_future())
+        self._waiting.append(item)
+        self._resting.clear()
+        if self._free:
+            self._arrange()
         result: T = await item.future
         return result
 
     async def close(self) -> None:
         """Write what is queued, fold the WAL back if nobody reads it, close the connection."""
-        if not self._closing:
-            self._closing = True
-            self._queue.put(None)
+        self._closing = True
+        await self._resting.wait()
+        self._orders.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    def _item(self, work: Work) -> _Item:
-        loop = asyncio.get_running_loop()
-        return _Item(work=work, future=loop.create_future(), loop=loop)
+    def _arrange(self) -> None:
+        """See that the next group begins in time. The connection is free."""
+        many = len(self._waiting) >= _ENOUGH
+        if self._beginning is not None and len(self._waiting) != _ENOUGH:
+            return
+        wait_s = self._begun_at + _GATHER_S - self._loop.time()
+        if wait_s > 0 and not many:
+            self._beginning = self._loop.call_later(wait_s, self._next_group)
+            return
+        if self._beginning is not None:
+            self._beginning.cancel()
+        # In the next turn of the loop: whoever else has work in this one shares the transaction.
+        self._beginning = self._loop.call_soon(self._next_group)
+
+    def _next_group(self) -> None:
+        """Begin with what waits. The connection is free."""
+        self._beginning = None
+        self._free, self._begun_at = False, self._loop.time()
+        here = len(self._waiting) <= _BRIEF_GROUP and all(item.brief for item in self._waiting)
+        group, self._waiting = self._waiting[:_GROUP], self._waiting[_GROUP:]
+        done = False
+        try:
+            done = here and _done_here(self._conn, group)
+        finally:
+            self._orders.put(partial(self._conclude, group, done))
+
+    def _settle(self, group: Sequence[_Item], *, free: bool) -> None:
+        """Wake the callers of a group; ``free``: the connection is the loop's again."""
+        for item in group:
+            if item.future.cancelled():
+                continue
+            if item.error is not None:
+                item.future.set_exception(item.error)
+            else:
+                item.future.set_result(item.result)
+        if not free:
+            return
+        self._free = True
+        if self._waiting:
+            self._arrange()
+        else:
+            self._resting.set()
+
+    def _hand_over(self, conn: sqlite3.Connection) -> None:
+        self._conn, self._free = conn, True
+        self._resting.set()
+        if not self._opened.cancelled():
+            self._opened.set_result(None)
+
+    def _not_opened(self, error: BaseException) -> None:
+        self._closing = True
+        self._resting.set()
+        if not self._opened.cancelled():
+            self._opened.set_exception(error)
+
+    def _fold_if_free(self) -> None:
+        if self._free and self._beginning is None:
+            self._free = False
+            self._resting.clear()
+            self._orders.put(self._fold_and_free)
+
+    def _refuse_rest(self) -> None:
+        """The thread has ended. Answer those who wait, so that nobody waits for ever."""
+        self._closing, self._free = True, False
+        for item in self._waiting:
+            item.error = StoreError(f"{self._path}: the state store is closed")
+        rest, self._waiting = self._waiting, []
+        self._settle(rest, free=False)
+        self._resting.set()
 
     # From here on: the thread.
 
+    def _post(self, call: Callable[..., None], *args: Any, **named: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(partial(call, *args, **named))
+        except RuntimeError:
+            # The loop was closed before its callers got their answers: nobody is left to tell.
+            _log.debug("%s came after the event loop was closed", call.__name__)
+
     def _main(self) -> None:
-        first = self._queue.get()
-        assert first is not None, "start() puts the first item"
         try:
             conn = connect.open_writer(self._path, create=self._create)
         except BaseException as error:  # noqa: BLE001 - handed to the caller of start()
-            first.error = error
-            self._closing = True
-            _settle([first])
+            self._post(self._not_opened, error)
             return
         try:
-            _settle([first])
+            self._prepare(conn)
+            self._post(self._hand_over, conn)
             self._serve(conn)
         finally:
-            self._closing = True
             self._finish(conn)
-            self._refuse_rest()
+            self._post(self._refuse_rest)
+
+    def _prepare(self, conn: sqlite3.Connection) -> None:
+        """Nobody waits for a lock but :func:`_begin`, which says for how long."""
+        conn.execute("PRAGMA busy_timeout = 0")
 
     def _serve(self, conn: sqlite3.Connection) -> None:
-        open_for_more = True
-        while open_for_more:
-            group, open_for_more = self._next_group(conn)
-            if not group:
+        """Carry out orders until there are no more."""
+        while True:
+            try:
+                order = self._orders.get(timeout=_FOLD_WHEN_IDLE_S)
+            except queue.Empty:
+                if self._groups:
+                    self._post(self._fold_if_free)
                 continue
-            if not _commit(conn, group) and len(group) > 1:
-                for item in group:
-                    item.error = None
-                    _commit(conn, [item])
-            self._translate(group)
-            _settle(group)
-            self._fold_if_due(conn)
+            if order is None:
+                return
+            order(conn)
 
-    def _next_group(self, conn: sqlite3.Connection) -> tuple[list[_Item], bool]:
-        """Wait for work and take all that is there; False: no more will come."""
-        group: list[_Item] = []
-        try:
-            item = self._queue.get(timeout=_FOLD_WHEN_IDLE_S)
-            while item is not None:
-                group.append(item)
-                if len(group) == _GROUP:
-                    return group, True
-                item = self._queue.get_nowait()
-        except queue.Empty:
-            if not group:
-                self._fold(conn)
-            return group, True
-        return group, False
-
-    def _refuse_rest(self) -> None:
-        """Answer those who came too late, so that nobody waits for ever."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                item = self._queue.get_nowait()
-                if item is not None:
-                    item.error = StoreError(f"{self._path}: the state store is closed")
-                    _settle([item])
+    def _conclude(self, group: Sequence[_Item], begun: bool, conn: sqlite3.Connection) -> None:
+        """See a group to its end; ``begun``: all that is left of it is the COMMIT."""
+        if not _commit(conn, group, begun=begun) and len(group) > 1:
+            for item in group:
+                item.error = None
+                _commit(conn, [item], begun=False)
+        self._translate(group)
+        due = self._fold_is_due(conn)
+        self._post(self._settle, group, free=not due)
+        if due:
+            self._fold_and_free(conn)
 
     def _translate(self, group: Sequence[_Item]) -> None:
         for item in group:
@@ -165,19 +250,20 @@ class Writer:
                     translated.__cause__ = item.error
                     item.error = translated
 
-    def _fold_if_due(self, conn: sqlite3.Connection) -> None:
+    def _fold_is_due(self, conn: sqlite3.Connection) -> bool:
         self._groups += 1
         changes = conn.total_changes - self._changes
-        if self._groups >= _FOLD_AFTER_GROUPS or changes >= _FOLD_AFTER_CHANGES:
-            self._fold(conn)
+        return self._groups >= _FOLD_AFTER_GROUPS or changes >= _FOLD_AFTER_CHANGES
+
+    def _fold_and_free(self, conn: sqlite3.Connection) -> None:
+        self._fold(conn)
+        self._post(self._settle, (), free=True)
 
     def _fold(self, conn: sqlite3.Connection) -> None:
         """Copy what the WAL holds into the file, unless another process is at it just now.
 
         It never waits for readers. A failure harms nobody: the WAL still holds everything.
         """
-        if not self._groups:
-            return
         self._groups, self._changes = 0, conn.total_changes
         try:
             with folder.locked(self._path, patience_s=0) as held:
@@ -194,7 +280,6 @@ class Writer:
         try:
             with folder.locked(self._path, patience_s=_CLOSE_PATIENCE_S) as held:
                 if held:
-                    conn.execute("PRAGMA busy_timeout = 0")
                     conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 conn.close()
         except (sqlite3.Error, StoreError) as error:
@@ -202,22 +287,43 @@ class Writer:
             conn.close()
 
 
-def _commit(conn: sqlite3.Connection, group: Sequence[_Item]) -> bool:
-    """Do the work of a group in one transaction.
+def _done_here(conn: sqlite3.Connection, group: Sequence[_Item]) -> bool:
+    """Do the work of a group in the calling thread, all but the COMMIT; waits for nobody.
+
+    False: nothing was done; the writer's thread finds out why and whose fault it is.
+    """
+    done = False
+    try:
+        conn.execute("BEGIN IMMEDIATE")
+        for item in group:
+            item.result = item.work(conn)
+        done = True
+    except Exception as error:  # noqa: BLE001 - it happens again where it is told
+        _log.debug("left to the writer's thread: %s", error)
+    finally:
+        if not done and conn.in_transaction:
+            conn.execute("ROLLBACK")
+    return done
+
+
+def _commit(conn: sqlite3.Connection, group: Sequence[_Item], *, begun: bool) -> bool:
+    """Do the work of a group in one transaction; ``begun``: all but its COMMIT is done.
 
     False: it was rolled back for a member's sake; singly, the others may succeed. Where not
     even the transaction could begin, every member has got that error and True is returned.
     """
     try:
-        conn.execute("BEGIN IMMEDIATE")
+        if not begun:
+            _begin(conn)
     except sqlite3.Error as error:
         for item in group:
             item.error = error
         return True
     item = group[0]
     try:
-        for item in group:
-            item.result = item.work(conn)
+        if not begun:
+            for item in group:
+                item.result = item.work(conn)
         conn.execute("COMMIT")
     except BaseException as error:  # noqa: BLE001 - handed to the caller who waits for it
         if conn.in_transaction:
@@ -227,22 +333,10 @@ def _commit(conn: sqlite3.Connection, group: Sequence[_Item]) -> bool:
     return True
 
 
-def _settle(group: Sequence[_Item]) -> None:
-    """Wake the callers, with one call per event loop."""
-    for loop in {item.loop for item in group}:
-        mine = [item for item in group if item.loop is loop]
-        try:
-            loop.call_soon_threadsafe(_wake, mine)
-        except RuntimeError:
-            # The loop was closed before its callers got their answers: nobody is left to tell.
-            _log.debug("%d answers came after their event loop was closed", len(mine))
-
-
-def _wake(group: Sequence[_Item]) -> None:
-    for item in group:
-        if item.future.cancelled():
-            continue
-        if item.error is not None:
-            item.future.set_exception(item.error)
-        else:
-            item.future.set_result(item.result)
+def _begin(conn: sqlite3.Connection) -> None:
+    """Begin a transaction; another process may be writing, and has its time to end."""
+    conn.execute(f"PRAGMA busy_timeout = {connect.BUSY_S * 1000:.0f}")
+    try:
+        conn.execute("BEGIN IMMEDIATE")
+    finally:
+        conn.execute("PRAGMA busy_timeout = 0")

@@ -53,7 +53,8 @@ async def mover(path: Path) -> None:
     """Move every job to and fro for ever, all at once; acknowledge each move after it is made."""
     store = await open_store(path)
     world = await the_world(store)
-    jobs = await store.pending(world.batch, 1_000)
+    # A killed mover may have left all of them in either state.
+    jobs = await store.pending(world.batch, 1_000) + await store.ready(world.batch, 1_000)
     wait_for_start()
     await asyncio.gather(*(_to_and_fro(store, job) for job in jobs))
 

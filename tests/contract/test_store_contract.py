@@ -430,16 +430,17 @@ async def test_recovery_puts_submitting_jobs_of_the_batch_in_doubt_and_nobody_el
 async def test_sending_times_are_evenly_spaced_over_reservations(world: World) -> None:
     rate = Rate(count=2, per_s=1.0)
     reserve = world.store.reserve
-    assert await reserve(world.account, "submit", rate, 2, NOW) == (NOW, NOW + 0.5)
-    assert await reserve(world.account, "submit", rate, 1, NOW) == (NOW + 1.0,)
-    assert await reserve(world.account, "submit", rate, 1, NOW + 60) == (NOW + 60,)
-    assert await reserve(world.account, "request", rate, 1, NOW) == (NOW,)
+    turns = await reserve(world.account, "submit", rate, 2, NOW)
+    assert tuple(turns) == (NOW, NOW + 0.5)
+    assert tuple(await reserve(world.account, "submit", rate, 1, NOW)) == (NOW + 1.0,)
+    assert tuple(await reserve(world.account, "submit", rate, 1, NOW + 60)) == (NOW + 60,)
+    assert tuple(await reserve(world.account, "request", rate, 1, NOW)) == (NOW,)
 
 
 async def test_a_clock_that_jumped_back_does_not_stop_the_limiter(world: World) -> None:
     rate = Rate(count=1, per_s=1.0)
     await world.store.reserve(world.account, "submit", rate, 1, NOW + 86_400)
-    assert await world.store.reserve(world.account, "submit", rate, 1, NOW) == (NOW,)
+    assert tuple(await world.store.reserve(world.account, "submit", rate, 1, NOW)) == (NOW,)
 
 
 # --- assets, files, accounts, batches, runs

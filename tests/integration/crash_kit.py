@@ -199,7 +199,7 @@ class MortalWriter(Writer):
         super().__init__(path, create=True)
         self._life = life
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, work: Callable[[sqlite3.Connection], T], *, brief: bool = False) -> T:
         """Commit the work unless the process has ended by then."""
         stored: list[str] = []
 
@@ -213,15 +213,15 @@ class MortalWriter(Writer):
                 self._life.passes(f"before commit {pair}")
             return result
 
-        result = await super().run(mortal)
+        result = await super().run(mortal, brief=brief)
         for pair in stored:
             await self._life.reaches(f"after commit {pair}")
         return result
 
-    def _serve(self, conn: sqlite3.Connection) -> None:
+    def _prepare(self, conn: sqlite3.Connection) -> None:
         # These processes die, but the machine goes on: what was written is there without a wait.
         conn.execute("PRAGMA synchronous = OFF")
-        super()._serve(conn)
+        super()._prepare(conn)
 
     async def rest(self) -> None:
         """Return when the thread has nothing in hand."""

@@ -415,6 +415,64 @@ class TestThroughput:
         assert traffic.times()[-1] - traffic.times()[0] <= 19 * 1.25
 
 
+class TestHighRates:
+    """Turns nearer than a sleep is exact: not evenly spaced, but no window holds more."""
+
+    @quick
+    @given(
+        st.sampled_from([Rate(count=8, per_s=0.005), Rate(count=30, per_s=0.03)]),
+        st.sampled_from([Rate(count=10, per_s=0.005), Rate(count=60, per_s=0.03)]),
+        st.lists(
+            st.tuples(
+                st.sampled_from(["submit", "free", "free"]),
+                st.integers(1, 12),
+                st.sampled_from([0.0, 0.0003, 0.001, 0.004, 0.02, 0.2]),
+            ),
+            min_size=1,
+            max_size=12,
+        ),
+    )
+    def test_no_window_holds_more_than_the_rate_allows(
+        self, submit: Rate, request: Rate, bursts: list[tuple[str, int, float]]
+    ) -> None:
+        async def work() -> None:
+            traffic = Traffic(submit, request)
+            pacer = traffic.pacer()
+            for kind, count, pause_s in bursts:
+                for _ in range(count):
+                    traffic.call(pacer, kind)
+                await traffic.clock.advance(pause_s)
+            await traffic.all_sent()
+            await pacer.close()
+            for times, rate in ((traffic.times(), request), (traffic.times("submit"), submit)):
+                assert _most_in_window(times, rate.per_s - EXACT_S) <= rate.count
+
+        on_a_loop(work)
+
+    async def test_turns_that_have_come_are_taken_without_waiting(self) -> None:
+        traffic = Traffic(Rate(count=10_000, per_s=1.0), Rate(count=10_000, per_s=1.0))
+        pacer = traffic.pacer()
+        traffic.call(pacer, "submit")
+        await traffic.all_sent()
+        reserved = len(traffic.turns.calls)
+        for turn in (pacer.turn, pacer.submit_turn, pacer.turn):
+            await traffic.clock.advance(0.001)
+            with pytest.raises(StopIteration):
+                turn().send(None)
+        assert len(traffic.turns.calls) == reserved
+        await pacer.close()
+
+    async def test_nobody_overtakes_those_who_wait(self) -> None:
+        traffic = Traffic(Rate(count=10_000, per_s=1.0), Rate(count=10_000, per_s=1.0))
+        pacer = traffic.pacer()
+        for name in ("first", "second", "third"):
+            traffic.call(pacer, "free", name)
+            await traffic.clock.settle()
+        await traffic.all_sent()
+        await pacer.close()
+        assert traffic.names() == ["first", "second", "third"]
+
+
 class TestFairness:
     async def test_a_crowd_of_free_calls_does_not_hold_a_submit_up(self) -> None:
         traffic = Traffic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -144,7 +145,7 @@ async def test_closing_waits_for_what_is_queued(tmp_path: Path) -> None:
 async def test_a_file_that_others_keep_locked_is_said_to_every_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connect, "_BUSY_S", 0.05)
+    monkeypatch.setattr(connect, "BUSY_S", 0.05)
     writer = Writer(tmp_path / "orchestrator.db", create=True)
     await writer.start()
     other = sqlite3.connect(tmp_path / "orchestrator.db", isolation_level=None)
@@ -158,6 +159,86 @@ async def test_a_file_that_others_keep_locked_is_said_to_every_caller(
     assert await writer.run(insert("a")) == "a"
     other.close()
     await writer.close()
+
+
+def rows_seen(path: Path) -> set[str]:
+    """What another process would see."""
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        return keys(other)
+
+
+async def brief(writer: Writer, *works: Work) -> list[object]:
+    """Run all works as brief ones that come in one turn of the loop."""
+    runs = (writer.run(work, brief=True) for work in works)
+    return list(await asyncio.gather(*runs, return_exceptions=True))
+
+
+async def test_brief_work_is_done_in_the_loops_thread_in_one_transaction(writer: Writer) -> None:
+    seen: list[str] = []
+    threads: set[int] = set()
+
+    def work(conn: sqlite3.Connection) -> None:
+        threads.add(threading.get_ident())
+
+    await writer.run(lambda conn: conn.set_trace_callback(lambda sql: seen.append(sql[:6])))
+    seen.clear()
+    await brief(writer, *(insert(str(n)) for n in range(20)), work)
+    assert (seen.count("BEGIN "), seen.count("COMMIT"), seen.count("INSERT")) == (1, 1, 20)
+    assert threads == {threading.get_ident()}
+
+
+async def test_who_did_brief_work_resumes_when_others_can_see_it(
+    writer: Writer, tmp_path: Path
+) -> None:
+    for n in range(30):
+        await writer.run(insert(str(n)), brief=True)
+        assert str(n) in rows_seen(tmp_path / "orchestrator.db")
+
+
+async def test_only_the_guilty_of_brief_work_gets_its_exception(writer: Writer) -> None:
+    guilty = ValueError("mine")
+    results = await brief(writer, insert("a"), failing(guilty), insert("b"))
+    assert results == ["a", guilty, "b"]
+    assert await writer.run(keys) == {"a", "b"}
+
+
+async def test_brief_work_waits_for_another_writer_without_holding_up_the_loop(
+    writer: Writer, tmp_path: Path
+) -> None:
+    other = sqlite3.connect(tmp_path / "orchestrator.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = asyncio.create_task(writer.run(insert("a"), brief=True))
+    turns = 0
+    for _ in range(30):
+        await asyncio.sleep(0.005)
+        turns += 1
+        assert not waiting.done()
+    other.execute("COMMIT")
+    other.close()
+    assert await waiting == "a" and turns == 30
+
+
+async def test_brief_and_long_work_keep_their_order(writer: Writer) -> None:
+    def read(conn: sqlite3.Connection) -> set[str]:
+        return keys(conn)
+
+    runs = (
+        writer.run(insert("a"), brief=True),
+        writer.run(read),
+        writer.run(insert("b"), brief=True),
+        writer.run(read, brief=True),
+    )
+    assert await asyncio.gather(*runs) == ["a", {"a"}, "b", {"a", "b"}]
+
+
+async def test_closing_waits_for_brief_work_that_gathers(tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "orchestrator.db", create=True)
+    await writer.start()
+    await writer.run(insert("first"), brief=True)
+    tasks = [asyncio.create_task(writer.run(insert(str(n)), brief=True)) for n in range(3)]
+    await asyncio.sleep(0)
+    await writer.close()
+    assert await asyncio.gather(*tasks) == ["0", "1", "2"]
 
 
 async def test_a_writer_that_cannot_open_says_why_and_ends(tmp_path: Path) -> None:
