@@ -14,7 +14,7 @@ import os
 import shutil
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -64,13 +64,26 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Whole:
-    """A complete part, not yet verified; ``md5`` is None where the offer has none."""
+    """A part to its end; ``md5`` is None where the offer has none.
+
+    ``fetched``: what became of it, where nothing spoke against it: verified, with its final name.
+    """
 
     path: Path
     size_bytes: int
     resumed_from: int
     md5: str | None
     offer: Offer
+    fetched: Fetched | None = None
+
+    @property
+    def plausible(self) -> bool:
+        """Whether size and hash are what the server announced."""
+        return (
+            self.size_bytes > 0
+            and self.offer.total_bytes in (None, self.size_bytes)
+            and self.md5 == self.offer.md5
+        )
 
 
 class Downloader:
@@ -135,7 +148,9 @@ class Downloader:
             raise _disk_error(error, order.output) from error
 
     async def _fetch(self, url: str, order: OrderLike) -> Fetched:
-        whole = await self._intact(url, order.output)
+        whole = await self._intact(url, order)
+        if whole.fetched is not None:
+            return whole.fetched
         return await asyncio.to_thread(self._finish, whole, order)
 
     def _finish(self, whole: _Whole, order: OrderLike) -> Fetched:
@@ -149,7 +164,7 @@ class Downloader:
             self._parts.remove(order.output)
             raise
         kept = settle(whole.path, order.output, order.keep_as)
-        self._parts.remove(order.output)
+        self._parts.settled(order.output, whole.path)
         return Fetched(
             size_bytes=whole.size_bytes,
             duration_s=duration_s,
@@ -157,32 +172,32 @@ class Downloader:
             kept=kept,
         )
 
-    async def _intact(self, url: str, output: Path) -> _Whole:
+    async def _intact(self, url: str, order: OrderLike) -> _Whole:
         """A complete part with the MD5 that the ETag says, where it says one.
 
         Some stores have ETags that look like an MD5 and are none. A damage in transit does not
         come twice the same, so bytes that do are the object's.
         """
-        first = await self._whole(url, output)
-        if first.md5 == first.offer.md5:
+        first = await self._whole(url, order)
+        if first.plausible:
             return first
-        await self._forget(output)
-        second = await self._whole(url, output)
+        await self._forget(order.output)
+        second = await self._whole(url, order)
         if second.md5 in (second.offer.md5, first.md5):
             return second
-        await self._forget(output)
+        await self._forget(order.output)
         raise DownloadError("The video arrives damaged, each time otherwise", bad_content=True)
 
-    async def _whole(self, url: str, output: Path) -> _Whole:
+    async def _whole(self, url: str, order: OrderLike) -> _Whole:
         """A complete part: resumed if the server has the rest of it, else from the beginning."""
-        part = None
+        part, output = None, order.output
         if not self._parts.none_of(output):
             part = await asyncio.to_thread(self._prepare, output)
-        whole = None if part is None else await self._request(url, output, part)
+        whole = None if part is None else await self._request(url, order, part)
         if whole is None:
             if not self._parts.none_of(output):
                 await self._forget(output)
-            whole = await self._request(url, output, None)
+            whole = await self._request(url, order, None)
         if whole is None:
             raise DownloadError("The server sends a piece of the video instead of the whole")
         if whole.size_bytes == 0:
@@ -195,7 +210,7 @@ class Downloader:
         output.parent.mkdir(parents=True, exist_ok=True)
         return self._parts.find(output)
 
-    async def _request(self, url: str, output: Path, part: Part | None) -> _Whole | None:
+    async def _request(self, url: str, order: OrderLike, part: Part | None) -> _Whole | None:
         """One request and what it brings; None if what it offers does not fit the part.
 
         Raises:
@@ -214,7 +229,7 @@ class Downloader:
                 offer = read_offer(reply.status, reply.headers)
                 if offer is None or not _fits(offer, part):
                     return None
-                return await self._receive(reply, output, offer, part)
+                return await self._receive(reply, order, offer, part)
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
             raise _no_address() from None
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -223,20 +238,26 @@ class Downloader:
             raise DownloadError(str(error)) from error
 
     async def _receive(
-        self, reply: aiohttp.ClientResponse, output: Path, offer: Offer, part: Part | None
+        self, reply: aiohttp.ClientResponse, order: OrderLike, offer: Offer, part: Part | None
     ) -> _Whole:
         hashed = offer.md5 is not None and not offer.start
         digest = hashlib.md5(usedforsecurity=False) if hashed else None
-        pieces = flowing(reply.content, self._idle_s, self._throttle)
-        begin = partial(self._begin, output, offer)
-        path, size = await append(pieces, begin, offer.start, offer.total_bytes, digest)
-        if offer.total_bytes is not None and size != offer.total_bytes:
-            await self._refuse_size(output, size, offer.total_bytes)
-        md5 = None
-        if offer.md5 is not None:
-            md5 = digest.hexdigest() if digest else await asyncio.to_thread(md5_of, path)
         held = part.size_bytes if part is not None and offer.start else 0
-        return _Whole(path=path, size_bytes=size, resumed_from=held, md5=md5, offer=offer)
+
+        def conclude(path: Path, size: int) -> _Whole:
+            """Blocks. A part that is what was announced is verified and named at once."""
+            md5 = None
+            if offer.md5 is not None:
+                md5 = digest.hexdigest() if digest else md5_of(path)
+            whole = _Whole(path=path, size_bytes=size, resumed_from=held, md5=md5, offer=offer)
+            return replace(whole, fetched=self._finish(whole, order)) if whole.plausible else whole
+
+        pieces = flowing(reply.content, self._idle_s, self._throttle)
+        begin = partial(self._begin, order.output, offer)
+        whole = await append(pieces, begin, offer.start, offer.total_bytes, digest, then=conclude)
+        if offer.total_bytes not in (None, whole.size_bytes):
+            await self._refuse_size(order.output, whole.size_bytes, offer.total_bytes)
+        return whole
 
     def _begin(self, output: Path, offer: Offer) -> Path:
         """Where to write what is offered, with room for it. Blocks.
@@ -244,8 +265,11 @@ class Downloader:
         Raises:
             OSError: there is not enough room.
         """
-        output.parent.mkdir(parents=True, exist_ok=True)
-        _require_room(output.parent, offer)
+        try:
+            _require_room(output.parent, offer)
+        except FileNotFoundError:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            _require_room(output.parent, offer)
         return self._parts.begin(output, offer.validator)
 
     async def _refuse_size(self, output: Path, size: int, total: int) -> None:
@@ -307,9 +331,8 @@ def _fits(offer: Offer, part: Part | None) -> bool:
 
 
 def _require_room(folder: Path, offer: Offer) -> None:
-    if offer.total_bytes is None:
-        return
-    if shutil.disk_usage(folder).free < offer.total_bytes - offer.start:
+    free_bytes = shutil.disk_usage(folder).free
+    if offer.total_bytes is not None and free_bytes < offer.total_bytes - offer.start:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

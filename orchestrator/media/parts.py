@@ -74,6 +74,14 @@ class Parts:
             self._validators[path] = validator
         return path
 
+    def settled(self, output: Path, path: Path) -> None:
+        """The part at ``path`` has become the output; remove the others."""
+        for tag in tuple(self._known(output)):
+            if part_path(output, tag) == path:
+                self._known(output).discard(tag)
+        self._validators.pop(path, None)
+        self.remove(output)
+
     def remove(self, output: Path) -> None:
         """Remove every part of an output."""
         tags = self._known(output)
@@ -113,18 +121,17 @@ def _listed(folder: Path) -> dict[str, set[str]]:
 
 
 def settle(part: Path, output: Path, keep_as: Path | None) -> Path | None:
-    """Give a complete part its final name, so that it survives a power cut from then on.
+    """Give a complete part, which is on disk, its final name, so that it survives a power cut.
 
     An ``output`` with other bytes is kept under ``keep_as`` (or ``keep_as`` with .2, .3, ...
     before its extension; no file is overwritten there), if that is given. Returns where it is
     kept, None if there was nothing to keep.
     """
-    _sync(part)
     kept = None
     if keep_as is not None and output.exists() and not same_bytes(part, output):
         kept = _keep(output, keep_as)
     part.replace(output)
-    _sync(output.parent)
+    _sync_folder(output.parent)
     return kept
 
 
@@ -184,7 +191,7 @@ def _link(output: Path, target: Path) -> None:
         output.rename(target)  # a file system without links
 
 
-def _sync(path: Path) -> None:
+def _sync_folder(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

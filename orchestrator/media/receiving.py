@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self, cast
+from typing import Protocol, Self, TypeVar, cast
 
 import aiohttp
 
 from orchestrator.core.limits import Throttle
+
+T = TypeVar("T")
 
 _WRITE_BYTES = 512 * 1024
 SLOWEST_BYTES = 64 * 1024
@@ -58,12 +62,15 @@ async def append(
     start: int,
     total_bytes: int | None,
     digest: Digest | None,
-) -> tuple[Path, int]:
-    """Write what comes after ``start`` bytes of the part; returns where it is and its size.
+    then: Callable[[Path, int], T],
+) -> T:
+    """Write what comes after ``start`` bytes of the part; returns what ``then`` makes of it.
 
     ``begin`` names the part (it blocks); nothing is written before it has. What has come is in
     the file even if the stream breaks. One block is hashed and written in a thread while the next
-    one comes; bytes leave ``waiting`` before that begins, so none is ever written twice.
+    one comes; bytes leave ``waiting`` before that begins, so none is ever written twice. ``then``
+    gets the part, which is on disk, and its size, in the thread that has just written the last
+    block (it blocks too).
     """
     size, waiting = start, bytearray()
     async with _Tail(begin, start, digest) as tail:
@@ -77,9 +84,10 @@ async def append(
                     await tail.settled()
                     block, waiting = waiting, bytearray()
                     tail.write(block)
-        finally:
-            path = await tail.end(waiting)
-    return path, size
+        except BaseException:
+            await tail.keep(waiting)
+            raise
+        return await tail.end(waiting, lambda path: then(path, size))
 
 
 class _Tail:
@@ -92,7 +100,7 @@ class _Tail:
     def __init__(self, begin: Callable[[], Path], start: int, digest: Digest | None) -> None:
         self._begin, self._start, self._digest = begin, start, digest
         self._path: Path | None = None
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._writing: asyncio.Task[None] | None = None
         self._error: Exception | None = None
 
@@ -125,30 +133,39 @@ class _Tail:
         if self._error is not None:
             raise self._error
 
-    async def end(self, block: bytearray) -> Path:
-        """Write the last block (it may be empty); returns where the part is."""
+    async def keep(self, block: bytearray) -> None:
+        """Write the last block of a stream that broke."""
         await self.settled()
-        return await asyncio.to_thread(self._end, block)
+        await asyncio.to_thread(self._write, block)
 
-    def _end(self, block: bytearray) -> Path:
+    async def end(self, block: bytearray, then: Callable[[Path], T]) -> T:
+        """Write the last block (it may be empty), see the part to the disk, and go on with
+        ``then``."""
+        await self.settled()
+        return await asyncio.to_thread(self._end, block, then)
+
+    def _end(self, block: bytearray, then: Callable[[Path], T]) -> T:
         self._write(block)
         assert self._file is not None and self._path is not None, "the first write opens it"
+        os.fsync(self._file.fileno())
         file, self._file = self._file, None
         file.close()
-        return self._path
+        return then(self._path)
 
     def _write(self, block: bytearray) -> None:
         if self._file is None:
             self._path = self._begin()
             self._file = _opened(self._path, self._start)
-        self._file.write(block)
+        rest = memoryview(block)
+        while rest:
+            rest = rest[self._file.write(rest) :]
         if self._digest is not None:
             self._digest.update(block)
 
 
-def _opened(path: Path, start: int) -> BinaryIO:
+def _opened(path: Path, start: int) -> FileIO:
     """A part to be written from ``start`` on. Blocks."""
-    file = path.open("r+b" if start else "wb")
+    file = path.open("r+b" if start else "wb", buffering=0)
     if start:
         file.seek(start)
         file.truncate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,9 @@ from orchestrator.errors import FileChanged, MediaError
 from orchestrator.model import ContentHash
 
 _READ_BYTES = 512 * 1024
+_AT_ONCE_BYTES = 128 * 1024
+"""A file up to this size is read and hashed in the loop if no disk is needed for it: that takes
+less than asking a thread to do it."""
 _SEND_BYTES = 64 * 1024
 """Progress is counted in these: 64 KiB a minute keep a slow line alive."""
 
@@ -64,7 +68,8 @@ class FileSender:
         self.complete = False
 
     async def __aenter__(self) -> Self:
-        """Open the file; a small one is read and hashed at one go, in one visit to a thread.
+        """Open the file; a small one is read and hashed at one go, in one visit to a thread or,
+        if it is in memory, in none.
 
         Raises:
             MediaError: it cannot be opened, or a small one cannot be read.
@@ -72,7 +77,11 @@ class FileSender:
         path = self._source.path
         try:
             if self._source.size_bytes <= _READ_BYTES:
-                self._whole = await asyncio.to_thread(_read_hashed, path)
+                content = _at_hand(path, self._source.size_bytes)
+                if content is None:
+                    self._whole = await asyncio.to_thread(_read_hashed, path)
+                else:
+                    self._whole = content, hashlib.sha256(content).hexdigest()
             else:
                 self._file = await aiofiles.open(path, "rb")
         except OSError as error:
@@ -91,7 +100,20 @@ class FileSender:
         if self._file is not None:
             await self._file.close()
 
-    async def body(self) -> AsyncIterator[memoryview]:
+    def body(self) -> AsyncIterator[memoryview] | bytes:
+        """What to send: a small file at one go if nothing is to be paced, else pieces.
+
+        Raises:
+            FileChanged: size or content of a small file are not as planned.
+        """
+        if self._whole is None or self._throttle is not None:
+            return self._pieces()
+        content = self._checked_whole(*self._whole)
+        self._on_complete()
+        self.complete = True
+        return content
+
+    async def _pieces(self) -> AsyncIterator[memoryview]:
         """Pieces of at most 64 KiB, no quicker than the throttle lets them pass, which make
         exactly ``size_bytes``.
 
@@ -124,10 +146,7 @@ class FileSender:
         """Blocks as read, each while the one before is sent; the last one only after size and
         hash were found right."""
         if self._whole is not None:
-            content, content_hash = self._whole
-            if len(content) != self._source.size_bytes or content_hash != self._source.content_hash:
-                raise self._changed()
-            yield content
+            yield self._checked_whole(*self._whole)
             return
         digest, size = hashlib.sha256(), 0
         held, following = b"", await self._read(digest)
@@ -142,6 +161,11 @@ class FileSender:
         if size != self._source.size_bytes or digest.hexdigest() != self._source.content_hash:
             raise self._changed()
         yield held
+
+    def _checked_whole(self, content: bytes, content_hash: str) -> bytes:
+        if len(content) != self._source.size_bytes or content_hash != self._source.content_hash:
+            raise self._changed()
+        return content
 
     async def _read(self, digest: hashlib._Hash) -> bytes:
         """The next block, with its bytes added to the digest of the file."""
@@ -167,6 +191,22 @@ class FileSender:
             "was changed while the batch ran",
             "leave input files alone during a run, and run again",
         )
+
+
+def _at_hand(path: str, size_bytes: int) -> bytes | None:
+    """The content of a small file of this size, if the system has it in memory: planning has just
+    read it. None if not; it waits for no disk."""
+    if size_bytes > _AT_ONCE_BYTES or not hasattr(os, "RWF_NOWAIT"):
+        return None
+    content = bytearray(size_bytes + 1)
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.preadv(file, [content], 0, os.RWF_NOWAIT)
+    except OSError:
+        return None  # not in memory, or on a file system that cannot tell
+    finally:
+        os.close(file)
+    return bytes(content[:size]) if size == size_bytes else None
 
 
 def _read_hashed(path: str) -> tuple[bytes, str]:

@@ -248,7 +248,7 @@ _words_before: Callable[[str], str] = lru_cache(maxsize=64)(clean_words)
 
 def _decode(body: bytes) -> Any:
     try:
-        return json.loads(body, object_hook=_guard)
+        return _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError):
         return None
 
@@ -258,6 +258,10 @@ def _guard(pairs: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, str) and key.lower().endswith("url"):
             pairs[key] = SignedUrl(value)
     return pairs
+
+
+_DECODER = json.JSONDecoder(object_hook=_guard)
+"""What ``json.loads`` would make anew for each reply."""
 
 
 def _code(value: Any) -> str | None:

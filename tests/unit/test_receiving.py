@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ async def pieces(data: bytes, size: int = 300, error: Exception | None = None) -
 
 def taken(part: Path, stream: AsyncIterator[bytes], **more: Any) -> Any:
     given = {"start": 0, "total_bytes": len(VIDEO), "digest": None, **more}
-    return append(stream, lambda: part, **given)
+    return append(stream, lambda: part, **given, then=lambda path, size: (path, size))
 
 
 @pytest.mark.parametrize("size", [1, 300, 1000, 5000])
@@ -83,11 +84,11 @@ class Full:
     def __init__(self, path: Path, writes: int) -> None:
         self.file, self.left = path.open("wb"), writes
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: memoryview) -> int:
         self.left -= 1
         if self.left == -1:
             raise OSError(errno.ENOSPC, "no room")
-        self.file.write(block)
+        return self.file.write(block)
 
     def close(self) -> None:
         self.file.close()
@@ -104,3 +105,18 @@ async def test_after_a_write_that_failed_nothing_more_is_written(
     written = part.read_bytes()
     assert 0 < len(written) < len(VIDEO)
     assert VIDEO.startswith(written)
+
+
+class Sparing(io.FileIO):
+    """A file that takes only so much at once, as one may whose disk is nearly full."""
+
+    def write(self, block: Any) -> int:
+        return super().write(block[:77]) or 0
+
+
+async def test_what_the_file_did_not_take_at_once_is_written_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "_opened", lambda path, start: Sparing(path, "wb"))
+    path, _ = await taken(tmp_path / "part", pieces(VIDEO))
+    assert path.read_bytes() == VIDEO
