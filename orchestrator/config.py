@@ -209,6 +209,8 @@ class Proxies:
         Raises:
             UsageError: the proxy is not one that is spoken to with http or https.
         """
+        if not self.by_scheme:
+            return None
         try:
             parts = urlsplit(url)
             host, port = (parts.hostname or "").lower(), parts.port
