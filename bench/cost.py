@@ -45,6 +45,11 @@ LIMITS = {
 }
 Found = dict[str, float]
 
+COMPARED = {
+    "floor on uvloop": "CPU per job of the floor itself on uvloop, for comparison",
+    "durable floor": "CPU per job of a floor that has five steps of each job, and its video, on "
+    "disk before it goes on, for comparison",
+}
 TARGETS = {"asyncio": 1.5, "uvloop": 1.15}
 
 
@@ -122,15 +127,15 @@ class Bench:
         _tell(f"orchestrator on {loop}", jobs, found, calls)
         return found
 
-    def floor(self, jobs: int, loop: str) -> Found:
+    def floor(self, jobs: int, loop: str, *more: str) -> Found:
         """A run of the floor."""
+        shutil.rmtree(self.folder / "floor", ignore_errors=True)
+        named = ("--jobs", str(jobs), "--loop", loop, *more)
         with emulator(self.folder / "vendor", slots=1000) as vendor:
-            found = child(
-                "bench.floor", str(self.folder), "--jobs", str(jobs), "--loop", loop, env=vendor.env
-            )
+            found = child("bench.floor", str(self.folder), *named, env=vendor.env)
             calls = vendor.audit()["requests"]
         self._forget_vendor()
-        _tell(f"floor on {loop}", jobs, found, calls)
+        _tell(" ".join(("floor on", loop, *more)), jobs, found, calls)
         return found
 
     def _forget_vendor(self) -> None:
@@ -156,6 +161,7 @@ def measure(jobs: int, rounds: int) -> list[Row]:
         runs: dict[str, Callable[[int], Found]] = {
             "floor": lambda n: bench.floor(n, "asyncio"),
             "floor on uvloop": lambda n: bench.floor(n, "uvloop"),
+            "durable floor": lambda n: bench.floor(n, "asyncio", "--durable"),
             "asyncio": lambda n: bench.ours(n, "asyncio"),
             "uvloop": lambda n: bench.ours(n, "uvloop"),
         }
@@ -182,15 +188,10 @@ def _rows(costs: dict[str, Found], jobs: int) -> list[Row]:
     floor = costs["floor"]["cpu_s"]
     how = f"{jobs} jobs, one upload each, best of the rounds, start-up taken off"
     rows = [_row(name, target, costs[name], floor, how) for name, target in TARGETS.items()]
-    quick = costs["floor on uvloop"]["cpu_s"]
-    rows.append(
-        Row(
-            what="CPU per job of the floor itself on uvloop, for comparison",
-            target="-",
-            measured=f"{quick / floor:.2f} ({per_job(quick)} / {per_job(floor)})",
-            how=how,
-        )
-    )
+    for name, what in COMPARED.items():
+        cost = costs[name]["cpu_s"]
+        measured = f"{cost / floor:.2f} ({per_job(cost)} / {per_job(floor)})"
+        rows.append(Row(what=what, target="-", measured=measured, how=how))
     return rows
 
 

@@ -1,18 +1,24 @@
 """The floor: bare asyncio and aiohttp make the calls of a job, and remember nothing.
 
-    python -m bench.floor FOLDER --jobs 1000 --in-flight 50
+    python -m bench.floor FOLDER --jobs 1000 --in-flight 50 [--durable]
 
 For each sound file in FOLDER: credential, PUT, check, submit, query until there is a video,
 download to a file. No state, no limits, no checks, no retries: whatever a tool does beyond this
 is what it costs. Prints JSON: CPU seconds of the process, and seconds that passed.
+
+``--durable`` is for comparison: the same calls, with a row on disk after each of five steps, a hash
+of each sound file, each video on disk under its name before its last row, and a connection of its
+own for each submit. That is the least that a tool pays which never loses or repeats anything.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +28,30 @@ import aiohttp
 import yarl
 
 from bench.common import cpu_s, loop_factory
+
+
+class Notebook:
+    """What was done, a row a step, on disk before anything follows."""
+
+    def __init__(self, path: Path) -> None:
+        self._conn = sqlite3.connect(path, isolation_level=None)
+        self._conn.execute("PRAGMA journal_mode = WAL")
+        self._conn.execute("PRAGMA synchronous = FULL")
+        self._conn.execute("CREATE TABLE steps (job TEXT, step TEXT, word TEXT)")
+
+    def note(self, job: str, step: str, word: str = "") -> None:
+        """Write down a step."""
+        self._conn.execute("INSERT INTO steps VALUES (?, ?, ?)", (job, step, word))
+
+
+def settle(part: Path, output: Path) -> None:
+    """Give a video its name, so that it survives a power cut from then on. Blocks."""
+    for path in (part, part.parent):
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+        if path == part:
+            part.replace(output)
 
 
 class Floor:
@@ -88,18 +118,48 @@ class Floor:
         return envelope["result"]
 
 
-async def run(folder: Path, env: dict[str, str], jobs: int, in_flight: int, poll_s: float) -> None:
-    """Make the first ``jobs`` videos, ``in_flight`` at a time."""
-    sources = iter(sorted(folder.glob("*.wav"))[:jobs])
+class DurableFloor:
+    """The same calls, and a record from which a killed process could go on. ``paid`` makes the
+    submits, on connections of their own."""
+
+    def __init__(self, floor: Floor, paid: Floor, book: Notebook) -> None:
+        self._floor, self._paid, self._book = floor, paid, book
+
+    async def job(self, source: Path, output: Path) -> None:
+        """Make one video, and keep on disk how far it is."""
+        name, part, note = source.stem, output.with_suffix(".part"), self._book.note
+        hashlib.sha256(source.read_bytes()).hexdigest()
+        file_id = await self._floor.upload(source)
+        note(name, "ready", file_id)
+        note(name, "submitting")
+        task_id = await self._paid.submit(file_id)
+        note(name, "submitted", task_id)
+        link = await self._floor.wait(task_id)
+        note(name, "rendered")
+        await self._floor.download(link, part)
+        await asyncio.to_thread(settle, part, output)
+        note(name, "done")
+
+
+async def run(folder: Path, env: dict[str, str], args: argparse.Namespace) -> None:
+    """Make the first ``args.jobs`` videos, ``args.in_flight`` at a time."""
+    sources = iter(sorted(folder.glob("*.wav"))[: args.jobs])
     outputs = folder / "floor"
     outputs.mkdir(exist_ok=True)
-    async with aiohttp.ClientSession() as session:
-        floor = Floor(session, env, poll_s)
-        hands = (_hand(floor, sources, outputs) for _ in range(in_flight))
+    async with (
+        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as single,
+    ):
+        floor = Floor(session, env, args.poll_s)
+        worker: Floor | DurableFloor = floor
+        if args.durable:
+            book = Notebook(outputs / "steps.db")
+            worker = DurableFloor(floor, Floor(single, env, args.poll_s), book)
+        hands = (_hand(worker, sources, outputs) for _ in range(args.in_flight))
         await asyncio.gather(*hands)
 
 
-async def _hand(floor: Floor, sources: Iterator[Path], outputs: Path) -> None:
+async def _hand(floor: Floor | DurableFloor, sources: Iterator[Path], outputs: Path) -> None:
     for source in sources:
         await floor.job(source, outputs / f"{source.stem}.mp4")
 
@@ -111,11 +171,12 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--in-flight", type=int, default=50)
     parser.add_argument("--poll-s", type=float, default=0.1)
+    parser.add_argument("--durable", action="store_true")
     parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
     args = parser.parse_args()
     began = time.perf_counter()
     with asyncio.Runner(loop_factory=loop_factory(args.loop)) as runner:
-        runner.run(run(args.folder, dict(os.environ), args.jobs, args.in_flight, args.poll_s))
+        runner.run(run(args.folder, dict(os.environ), args))
     print(json.dumps({"cpu_s": cpu_s(), "seconds": time.perf_counter() - began}))
 
 
