@@ -498,6 +498,8 @@ def test_a_wall_clock_that_jumps_changes_no_decision(
         texts=1,
         rules=LOSSES,
         keys={"doubt_horizon": "2s", "task_deadline": "2s", "on_doubt": "resubmit"},
+        # One at a time: a text and another submit of the same second cannot be told apart.
+        limits={"in_flight": 1},
         vendor={"clock_offset_s": vendor_ahead_s},
     )
     with short_clocks():
