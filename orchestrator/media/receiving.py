@@ -17,6 +17,8 @@ from orchestrator.core.limits import Throttle
 T = TypeVar("T")
 
 _WRITE_BYTES = 512 * 1024
+_DIRTY_BYTES = 8 * 1024 * 1024
+"""After so many bytes the system is asked to begin to bring them to the disk."""
 SLOWEST_BYTES = 64 * 1024
 """Less than this in ``idle_s`` seconds is as good as nothing: a server that sends a byte a second
 would keep a download's place for days. What came is kept, and the next try goes on from there."""
@@ -103,6 +105,7 @@ class _Tail:
         self._file: FileIO | None = None
         self._writing: asyncio.Task[None] | None = None
         self._error: Exception | None = None
+        self._dirty = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -159,8 +162,20 @@ class _Tail:
         rest = memoryview(block)
         while rest:
             rest = rest[self._file.write(rest) :]
+        self._dirty += len(block)
+        if self._dirty >= _DIRTY_BYTES:
+            _begin_to_sync(self._file, self._dirty)
+            self._dirty = 0
         if self._digest is not None:
             self._digest.update(block)
+
+
+def _begin_to_sync(file: FileIO, size_bytes: int) -> None:
+    """Have the system begin to write the last bytes to the disk, where it can be asked to: else all
+    of a large video would be waited for at its end."""
+    if hasattr(os, "posix_fadvise"):
+        start = file.tell() - size_bytes
+        os.posix_fadvise(file.fileno(), start, size_bytes, os.POSIX_FADV_DONTNEED)
 
 
 def _opened(path: Path, start: int) -> FileIO:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import hashlib
 import io
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -120,3 +121,20 @@ async def test_what_the_file_did_not_take_at_once_is_written_after_it(
     monkeypatch.setattr(receiving, "_opened", lambda path, start: Sparing(path, "wb"))
     path, _ = await taken(tmp_path / "part", pieces(VIDEO))
     assert path.read_bytes() == VIDEO
+
+
+async def test_a_large_video_is_on_its_way_to_the_disk_before_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranges: list[tuple[int, int]] = []
+
+    def advised(descriptor: int, start: int, size_bytes: int, advice: int) -> None:
+        assert advice == os.POSIX_FADV_DONTNEED
+        ranges.append((start, start + size_bytes))
+
+    monkeypatch.setattr(receiving, "_DIRTY_BYTES", 2 * BLOCK)
+    monkeypatch.setattr(os, "posix_fadvise", advised)
+    path, _ = await taken(tmp_path / "part", pieces(VIDEO[500:]), start=0)
+    assert path.read_bytes() == VIDEO[500:]
+    starts, ends = zip(*ranges, strict=True)
+    assert starts == (0, *ends[:-1]) and len(VIDEO) - 500 - ends[-1] < 2 * BLOCK
