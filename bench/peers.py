@@ -16,7 +16,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,13 +142,14 @@ class Figures:
 
 def play(way: str, folder: Path, jobs: int, mean_s: float, port: int) -> Figures:
     """Run the batch in a child process and look at what the vendor saw."""
-    poll_s = REAL_POLL_S * mean_s / REAL_MEAN_S
+    scale = REAL_MEAN_S / mean_s
     shutil.rmtree(folder / "vendor", ignore_errors=True)
-    config = {"render": "lognormal", "render_mean_s": mean_s, "render_min_s": mean_s / 10}
-    config |= {"render_max_s": mean_s * 10, "slots": SLOTS, "over_slots": "refuse"}
-    config["port"] = port  # the same address each time: it is part of the account's name
+    # The vendor of `bench.slots`, and the same address each time: it is part of the account's name.
+    config: dict[str, Any] = {"render": "lognormal", "render_sigma": 0.3, "port": port, "seed": 7}
+    config |= {"render_mean_s": REAL_MEAN_S, "render_min_s": 0.0, "render_max_s": 1e6}
+    config |= {"time_scale": scale, "slots": SLOTS, "over_slots": "refuse"}
     with emulator(folder / "vendor", **config) as vendor:
-        command = ("--child", way, "--folder", str(folder), "--poll-s", str(poll_s))
+        command = ("--child", way, "--folder", str(folder), "--poll-s", str(REAL_POLL_S / scale))
         found = child("bench.peers", *command, env=vendor.env)
         polls = vendor.audit()["requests"].get("query", 0)
     figures = Figures(
@@ -161,15 +163,24 @@ def play(way: str, folder: Path, jobs: int, mean_s: float, port: int) -> Figures
 
 
 def measure(jobs: int, mean_s: float) -> list[Row]:
-    """Each way after the other; the orchestrator twice, because it learns from a batch."""
-    poll_s = REAL_POLL_S * mean_s / REAL_MEAN_S
-    limits = {"submit_rate": f"{round(160 / mean_s)}/s", "request_rate": f"{round(160 / mean_s)}/s"}
-    limits |= {"in_flight": "auto", "poll_interval": f"{round(poll_s * 1000)}ms"}
+    """Two lanes side by side, for all of them mostly wait: the orchestrator twice, because it
+    learns from a batch, and the others one after the other."""
+    lanes = (("orchestrator", "orchestrator"), ("gather", "durable"))
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        found = list(pool.map(lambda ways: _lane(ways, jobs, mean_s), lanes))
+    return _rows({way: figures for lane in found for way, figures in lane.items()}, jobs, mean_s)
+
+
+def _lane(ways: Sequence[str], jobs: int, mean_s: float) -> dict[str, Figures]:
+    """Each way after the other, each with files of its own; the last figures of each."""
+    scale = REAL_MEAN_S / mean_s
+    rate, interval_ms = f"{round(scale)}/s", round(1000 * REAL_POLL_S / scale)
+    limits = {"submit_rate": rate, "request_rate": rate}
+    limits |= {"in_flight": "auto", "poll_interval": f"{interval_ms}ms"}
     found: dict[str, Figures] = {}
     port = free_port()
     with scratch() as folder:
-        for turn, way in enumerate(["orchestrator", *WAYS]):
-            # The orchestrator's second batch has files of its own, and the first one's state.
+        for turn, way in enumerate(ways):
             for old in folder.glob("*.wav"):
                 old.unlink()
             entries = spoken_jobs(folder, jobs, first=turn * jobs)
@@ -178,7 +189,7 @@ def measure(jobs: int, mean_s: float) -> list[Row]:
                 folder, entries, limits, batch=f"batch-{turn}", output="out/{batch}/{id}.mp4"
             )
             found[way] = play(way, folder, jobs, mean_s, port)
-    return _rows(found, jobs, mean_s)
+    return found
 
 
 def _rows(found: dict[str, Figures], jobs: int, mean_s: float) -> list[Row]:
