@@ -199,7 +199,8 @@ def _at_hand(path: str, size_bytes: int) -> bytes | None:
     if size_bytes > _AT_ONCE_BYTES or not hasattr(os, "RWF_NOWAIT"):
         return None
     content = bytearray(size_bytes + 1)
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    # Not even a pipe that has taken the file's place may hold up the loop.
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         size = os.preadv(file, [content], 0, os.RWF_NOWAIT)
     except OSError:
