@@ -231,6 +231,21 @@ class AutoSlots:
         known = replace(fresh, cap=cap, limit=_with_queue(cap), surplus=Surplus.QUEUED)
         return replace(known, probe_at=now + PROBE_GAP_S)
 
+    def beside(self, other: AutoSlots) -> AutoSlots:
+        """What holds where this and ``other`` were found out by two processes at the same time.
+
+        A cap is worth more than growth that has not met it yet; of two caps this one is newer.
+        """
+        if self.cap is None and other.cap is not None:
+            return other.kept_apart(self)
+        return self
+
+    def kept_apart(self, mine: AutoSlots) -> AutoSlots:
+        """This, but for what every process has for itself: its pauses and its knocks."""
+        return replace(
+            self, open_at=mine.open_at, pauses=mine.pauses, knocks_refused=mine.knocks_refused
+        )
+
     def _grown(self, unfinished: int) -> AutoSlots:
         """One more, if the limit is reached and what was tried so far was seen to render.
 

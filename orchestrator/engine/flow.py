@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.core.hazard import (
@@ -288,11 +288,7 @@ class Flow:
         told = await store.fact(account, SLOTS)
         if told == self._told or self._slots_are_new():
             return
-        found = from_json(told if isinstance(told, Mapping) else None, wall)
-        mine = self.slots
-        self.slots = replace(
-            found, open_at=mine.open_at, pauses=mine.pauses, knocks_refused=mine.knocks_refused
-        )
+        self.slots = _slots_of(told, wall).kept_apart(self.slots)
         self._told, self._base = told, self.slots.to_json()
 
     def _slots_are_new(self) -> bool:
@@ -303,15 +299,26 @@ class Flow:
         samples = self._unkept_samples and now >= self._durations_due
         return samples or (now >= self._slots_due and self._slots_are_new())
 
-    async def keep(self, store: EngineStore, account: AccountKey, now: float) -> None:
-        """Remember what is new."""
-        if self._slots_are_new():
-            self._told = self._base = self.slots.to_json()
-            self._slots_due = now + SLOTS_EVERY_S
-            await store.set_fact(account, SLOTS, self._told)
+    async def keep(
+        self, store: EngineStore, account: AccountKey, *, now: float, wall: float
+    ) -> None:
+        """Remember what is new, beside what another process may have remembered since."""
+        self._slots_due = now + SLOTS_EVERY_S
+        while self._slots_are_new():
+            found = self.slots.to_json()
+            if await store.swap_fact(account, SLOTS, found, self._told):
+                self._told = self._base = found
+                break
+            self._told = await store.fact(account, SLOTS)
+            theirs = _slots_of(self._told, wall)
+            self.slots, self._base = self.slots.beside(theirs), theirs.to_json()
         if self._unkept_samples:
             self._unkept_samples, self._durations_due = False, now + DURATIONS_EVERY_S
             await store.set_fact(account, DURATIONS, _facts_of(self.learner))
+
+
+def _slots_of(told: Any, wall: float) -> AutoSlots:
+    return from_json(told if isinstance(told, Mapping) else None, wall)
 
 
 def _facts_of(learner: Learner) -> dict[str, Any]:

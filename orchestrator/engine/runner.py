@@ -151,7 +151,7 @@ class Engine:
     async def _remember(self) -> None:
         """What was found out about the account is for the next run too."""
         desk = self._desk
-        await desk.flow.keep(desk.store, desk.batch.account, desk.now())
+        await desk.flow.keep(desk.store, desk.batch.account, now=desk.now(), wall=desk.wall())
 
     async def _settle_accounts(self) -> None:
         """What did it cost? One look at the credit log, if tasks of this run, or of an earlier

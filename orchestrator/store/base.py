@@ -395,6 +395,10 @@ class EngineStore(Protocol):
     async def set_fact(self, account: AccountKey, key: str, value: Any) -> None:
         """Remember JSON values of the account under this name, in place of what was there."""
 
+    async def swap_fact(self, account: AccountKey, key: str, value: Any, was: Any) -> bool:
+        """Remember JSON values in place of ``was`` (None: of nothing). False, and nothing is
+        changed, if somebody has put something else there meanwhile."""
+
     async def notice(self, account: AccountKey, token: str, task_id: TaskId, now: float) -> bool:
         """Keep a webhook's hint that the attempt with this token made ``task_id``. False, and
         nothing is kept, if no attempt of the account has that token."""

@@ -90,15 +90,23 @@ class Ledger(Access):
 
     async def fact(self, account: AccountKey, key: str) -> Any:
         """What is remembered of the account; a text that is no JSON counts as nothing."""
-        found = await self._glance(queries.FACT, account, key)
-        try:
-            return json.loads(found[0][0]) if found else None
-        except (TypeError, ValueError):
-            return None
+        return _fact_of(await self._glance(queries.FACT, account, key))
 
     async def set_fact(self, account: AccountKey, key: str, value: Any) -> None:
         """Remember JSON values."""
         await self._write(queries.SET_FACT, account, key, rows.to_json(value))
+
+    async def swap_fact(self, account: AccountKey, key: str, value: Any, was: Any) -> bool:
+        """Remember JSON values, if ``was`` still stands there."""
+        text = rows.to_json(value)
+
+        def swap(conn: Connection) -> bool:
+            if _fact_of(conn.execute(queries.FACT, (account, key)).fetchall()) != was:
+                return False
+            conn.execute(queries.SET_FACT, (account, key, text))
+            return True
+
+        return await self._writer.run(swap, brief=True)
 
     async def notice(self, account: AccountKey, token: str, task_id: TaskId, now: float) -> bool:
         """Keep a webhook's hint, once for each task; a forged token costs no write."""
@@ -119,6 +127,14 @@ class Ledger(Access):
     async def costs(self, account: AccountKey) -> list[Cost]:
         """Sums over charged attempts; a line of no credits (a refund) teaches nothing."""
         return [rows.cost(row) for row in await self._rows(queries.COSTS, account)]
+
+
+def _fact_of(found: Sequence[rows.Row]) -> Any:
+    """The value of a row of ``money_queries.FACT``, if there is one and it can be read."""
+    try:
+        return json.loads(found[0][0]) if found else None
+    except (TypeError, ValueError):
+        return None
 
 
 def _unsettled(conn: Connection, row: rows.Row) -> Unsettled:

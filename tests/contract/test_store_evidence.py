@@ -276,6 +276,16 @@ async def test_facts_of_an_account_are_json_and_its_own(world: World) -> None:
     assert await world.store.fact(other, "slots") is None
 
 
+async def test_a_fact_is_swapped_only_for_what_the_caller_knew(world: World) -> None:
+    swap, account = world.store.swap_fact, world.account
+    assert not await swap(account, "slots", {"limit": 1}, {"limit": 0})
+    assert await world.store.fact(account, "slots") is None
+    assert await swap(account, "slots", {"limit": 1}, None)
+    assert not await swap(account, "slots", {"limit": 2}, None)
+    assert await swap(account, "slots", {"limit": 3}, {"limit": 1})
+    assert await world.store.fact(account, "slots") == {"limit": 3}
+
+
 async def test_a_clock_that_was_ahead_does_not_vouch_for_hours_that_nobody_read(
     world: World,
 ) -> None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from crash_kit import CUT_OFF, Act, World, sweep, world
+from crash_kit import CUT_OFF, QUICK, Act, World, sweep, world
 
 from orchestrator.core.state import TRANSITIONS
 from orchestrator.emulator.faults import Fault, fault
@@ -269,6 +269,10 @@ EFFECTS: dict[str, Scene] = {
     "store.remember_stranger": LOST_REPLY,
     "store.log_read": LOST_REPLY,
     "store.set_fact": Scene(),
+    "store.swap_fact": Scene(
+        settings={"limits": replace(QUICK, in_flight=None)},
+        faults=(fault("submit", "code", code="4007", nth=1),),
+    ),
     "store.end_run": Scene(),
     "vendor.credit_detail": Scene(),
     "vendor.credential": Scene(),

@@ -136,4 +136,7 @@ async def test_two_runs_share_what_is_found_out_and_keep_to_it(tmp_path: Path) -
         assert audit.accepted == 28
         assert audit.duplicate_tasks == 0
         assert audit.unfinished_peak == 5
-        assert 1 <= (await facts(tmp_path, SLOTS))[0]["cap"] <= 5
+        [slots] = await facts(tmp_path, SLOTS)
+        # One refusal is enough for both to know; none may have come, if a run was slow to grow.
+        assert (slots["cap"] is None) == ("4007" not in audit.refused)
+        assert 1 <= (slots["cap"] or 1) <= 5

@@ -36,6 +36,12 @@ class Facts:
         self.writes.append(key)
         self.values[key] = value
 
+    async def swap_fact(self, account: AccountKey, key: str, value: Any, was: Any) -> bool:
+        if self.values.get(key) != was:
+            return False
+        await self.set_fact(account, key, value)
+        return True
+
     def store(self) -> EngineStore:
         return cast(EngineStore, self)
 
@@ -275,7 +281,7 @@ class TestMemory:
         facts = Facts()
         first = taught(flow(), *EVEN)
         first.refused(4, NOW, now=NOW, wall=WALL, pause_s=30.0)
-        await first.keep(facts.store(), ACCOUNT, NOW)
+        await first.keep(facts.store(), ACCOUNT, now=NOW, wall=WALL)
         second = flow()
         await second.recall(facts.store(), ACCOUNT, WALL)
         assert second.slots.to_json() == first.slots.to_json()
@@ -291,21 +297,21 @@ class TestMemory:
         facts, found = Facts(), flow()
         await found.recall(facts.store(), ACCOUNT, WALL)
         assert not found.unkept(NOW)
-        await found.keep(facts.store(), ACCOUNT, NOW)
+        await found.keep(facts.store(), ACCOUNT, now=NOW, wall=WALL)
         assert facts.writes == []
 
     async def test_slots_are_written_once_a_second_at_the_most(self) -> None:
         facts, found = Facts(), flow()
         found.accepted(1, NOW, WALL)
         assert found.unkept(NOW)
-        await found.keep(facts.store(), ACCOUNT, NOW)
+        await found.keep(facts.store(), ACCOUNT, now=NOW, wall=WALL)
         found.running(3, 3)
         assert (found.unkept(NOW + 0.9), found.unkept(NOW + 1.0)) == (False, True)
 
     async def test_durations_are_written_every_ten_seconds_at_the_most(self) -> None:
         facts, found = Facts(), flow(4)
         taught(found, 100.0)
-        await found.keep(facts.store(), ACCOUNT, NOW)
+        await found.keep(facts.store(), ACCOUNT, now=NOW, wall=WALL)
         taught(found, 100.0)
         assert facts.writes == [DURATIONS]
         assert (found.unkept(NOW + 9.9), found.unkept(NOW + 10.0)) == (False, True)
@@ -314,7 +320,7 @@ class TestMemory:
         facts, mine, other = Facts(), flow(), flow()
         await mine.recall(facts.store(), ACCOUNT, WALL)
         other.refused(1, NOW, now=NOW, wall=WALL, pause_s=30.0)
-        await other.keep(facts.store(), ACCOUNT, NOW)
+        await other.keep(facts.store(), ACCOUNT, now=NOW, wall=WALL)
         await mine.heed(facts.store(), ACCOUNT, WALL)
         assert mine.at_once == 1
         assert not mine.unkept(NOW)
@@ -326,6 +332,28 @@ class TestMemory:
         facts.values[SLOTS] = FULL.to_json()
         await mine.heed(facts.store(), ACCOUNT, WALL)
         assert mine.at_once == 3
+
+    async def test_a_cap_that_another_found_at_the_same_time_is_not_written_over(self) -> None:
+        facts, mine, other = Facts(), flow(), flow()
+        for found in (mine, other):
+            await found.recall(facts.store(), ACCOUNT, WALL)
+        mine.accepted(1, NOW, WALL)
+        other.refused(1, NOW, now=NOW, wall=WALL, pause_s=30.0)
+        for found in (other, mine):
+            await found.keep(facts.store(), ACCOUNT, now=NOW, wall=WALL)
+        assert facts.values[SLOTS] == other.slots.to_json() == mine.slots.to_json()
+        assert not mine.unkept(NOW + 1.0)
+
+    async def test_a_cap_takes_the_place_of_growth_that_another_wrote_meanwhile(self) -> None:
+        facts, mine, other = Facts(), flow(), flow()
+        for found in (mine, other):
+            await found.recall(facts.store(), ACCOUNT, WALL)
+        mine.refused(1, NOW, now=NOW, wall=WALL, pause_s=30.0)
+        other.accepted(1, NOW, WALL)
+        for found in (other, mine):
+            await found.keep(facts.store(), ACCOUNT, now=NOW, wall=WALL)
+        assert facts.values[SLOTS] == mine.slots.to_json()
+        assert mine.slots.cap == 1
 
 
 class TestNeighbours:
