@@ -26,11 +26,13 @@ from orchestrator.core.hazard import (
     Sample,
     Spare,
     expected_ends,
+    lesson,
     poll_wait_s,
     polls_per_task,
 )
-from orchestrator.core.polling import PollSchedule, untaught_wait_s
+from orchestrator.core.polling import CEILING, PollSchedule, untaught_wait_s
 from orchestrator.core.slots import AutoSlots, certainly_queued
+from orchestrator.engine.flow import SLACK_WAITS
 from orchestrator.model import JobKey
 
 KINDS = ("avatar1", "any")
@@ -379,7 +381,9 @@ class Flow:
     def _noticed(self, key: JobKey, task: Task, at: float) -> None:
         del self.watched[key]
         sample = Sample(low_s=task.asked_at - task.accepted_at, high_s=at - task.accepted_at)
-        self.learner.seen(KINDS, sample)
+        slack_s = SLACK_WAITS * CEILING * self.world.poll_interval_s
+        if (taught := lesson(sample, self._durations(), slack_s)) is not None:
+            self.learner.seen(KINDS, taught)
         self.result.unnoticed_s += at - task.end_at
         if self.world.in_flight is None:
             duration_s = at - task.accepted_at

@@ -39,6 +39,8 @@ TAIL_SPREAD = 0.5
 """One task in a hundred may outlast all that was seen."""
 CELLS = 128
 _ROOT_2 = math.sqrt(2)
+LOOSE = 3.0
+"""Bounds that differ by more than this factor (and some polls) are far apart."""
 EARLY = 0.01
 """The quantile before which a task is not asked about for the sake of the staleness bound."""
 TAIL_GROWTH = 0.25
@@ -103,6 +105,16 @@ class Durations:
         """The age at which this share (0 < share < 1) of the tasks has ended."""
         return _read(self.wear, self.ages_s, -math.log1p(-share))
 
+    def within(self, sample: Sample) -> Sample:
+        """Where between its bounds a task has probably ended: narrower bounds, which half of all
+        such tasks end between."""
+        left = [max(self.unfinished(age), 1e-12) for age in (sample.low_s, sample.high_s)]
+        quarter = (left[0] - left[1]) / 4
+        shares = (1 - left[0] + quarter, 1 - left[1] - quarter)
+        ages = (self.quantile_s(share) for share in shares)
+        low_s, high_s = (min(max(age, sample.low_s), sample.high_s) for age in ages)
+        return Sample(low_s=low_s, high_s=high_s)
+
     def next_age_s(self, known_s: float, polls_per_task: float) -> float:
         """The age at which to ask next about a task that was unfinished at age ``known_s``.
 
@@ -121,6 +133,20 @@ def _read(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
     if x1 <= x0:
         return y1
     return max(0.0, y0 + (y1 - y0) * (x - x0) / (x1 - x0))
+
+
+def lesson(sample: Sample, known: Durations | None, slack_s: float) -> Sample | None:
+    """What a task teaches that ended between two ages; None if nothing.
+
+    Bounds far apart (``slack_s``: by more than so many seconds) teach nothing: nobody could ask for
+    a while. But one that ended earlier than most was not asked about because it was not expected
+    to end. Without it early ends would seem rarer than they are, and be looked for still later.
+    """
+    if sample.high_s <= LOOSE * sample.low_s + slack_s:
+        return sample
+    if known is None or sample.high_s > known.mean_s:
+        return None
+    return known.within(sample)
 
 
 def learn(samples: Sequence[Sample], coarser: Sequence[Sample] = ()) -> Durations | None:

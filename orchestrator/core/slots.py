@@ -42,7 +42,7 @@ PAYS = 1.35
 GENERATION = 24
 """A generation of tasks (one for each slot, and at least so many) that takes so many times the
 quickest one waits for slots."""
-KNOCK_ENDS = 0.15
+KNOCK_ENDS = 0.12
 """A submit at the cap goes out when so many ends are expected since the vendor was full."""
 KNOCK_PATIENCE = 12
 """Knocks refused in a row before each further one waits twice as long."""

@@ -23,6 +23,7 @@ from orchestrator.core.hazard import (
     Sample,
     Spare,
     expected_ends,
+    lesson,
     poll_wait_s,
     polls_per_task,
 )
@@ -39,9 +40,8 @@ UNSURE_LOOK = 2.2
 """While the cap is being found out, a new task is looked at after so many poll intervals: just
 when one that still says `init` is certainly queued."""
 LATENESS_WEIGHT = 0.05
-LOOSE = 3.0
-"""A sample whose bounds differ by more than this factor (and some polls) teaches nothing: nobody
-could ask for a while."""
+SLACK_WAITS = 3.0
+"""Bounds of an end that are nearer than so many of the longest ordinary waits are near enough."""
 RELEASE = 1.0
 """For so many poll intervals after an end was noticed, a 4007 may be about that very slot: the
 vendor may free it a moment later than it tells of the end."""
@@ -155,10 +155,11 @@ class Flow:
     def taught(self, kinds: Kinds, sample: Sample, *, now: float, wall: float) -> None:
         """A task of this run ended well, between two ages."""
         self._noticed.append(now)
-        slack_s = LOOSE * CEILING * max(self.interval_s, self._request_s)
-        if sample.high_s > LOOSE * sample.low_s + slack_s:
+        slack_s = SLACK_WAITS * CEILING * max(self.interval_s, self._request_s)
+        taught = lesson(sample, self.learner.durations(kinds), slack_s)
+        if taught is None:
             return
-        self.learner.seen(kinds, sample)
+        self.learner.seen(kinds, taught)
         self._unkept_samples = True
         self.slots = self.slots.finished(sample.high_s, wall)
 

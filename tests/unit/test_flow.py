@@ -109,6 +109,12 @@ class TestQuestions:
         found.taught(KINDS, Sample(low_s=100.0, high_s=3700.0), now=NOW, wall=WALL)
         assert found.learner.history() == before
 
+    def test_an_end_that_came_before_anybody_asked_is_learned_from(self) -> None:
+        found = taught(flow(8), *EVEN)
+        found.taught(KINDS, Sample(low_s=0.0, high_s=100.0), now=NOW, wall=WALL)
+        last = found.learner.history()["any"][-1]
+        assert 50.0 < last.low_s < last.high_s <= 100.0
+
 
 def young(*ages_s: float, told_at: tuple[float, ...] = ()) -> InFlight:
     def give() -> list[Young]:

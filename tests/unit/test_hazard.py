@@ -25,6 +25,7 @@ from orchestrator.core.hazard import (
     expected_ends,
     kinds_of,
     learn,
+    lesson,
     poll_wait_s,
     polls_per_task,
 )
@@ -229,6 +230,44 @@ def test_learning_is_put_off_until_one_sample_in_five_is_new() -> None:
         assert learner.durations(("any",)) is before
     learner.seen(("any",), exact(30.0))
     assert learner.durations(("any",)) is not before
+
+
+@pytest.mark.parametrize(
+    ("low_s", "high_s", "taught"),
+    [(7.0, 9.0, True), (0.0, 2.0, True), (0.5, 5.0, True), (0.0, 5.0, True), (2.0, 9.0, False)],
+    ids=["near", "young", "early and far apart", "never asked about", "late and far apart"],
+)
+def test_what_an_end_teaches(low_s: float, high_s: float, taught: bool) -> None:
+    seen = lesson(Sample(low_s=low_s, high_s=high_s), learned(draw(MOST)), 2.0)
+    assert (seen is not None) == taught
+    assert seen is None or low_s <= seen.low_s <= seen.high_s <= high_s
+
+
+def test_far_apart_bounds_teach_nothing_before_anything_is_known() -> None:
+    assert lesson(Sample(low_s=0.0, high_s=5.0), None, 2.0) is None
+
+
+@given(low_s=st.floats(0.0, 60.0), width_s=st.floats(0.0, 60.0), mean_s=st.floats(0.5, 50.0))
+def test_narrower_bounds_lie_within_the_old(low_s: float, width_s: float, mean_s: float) -> None:
+    old = Sample(low_s=low_s, high_s=low_s + width_s)
+    new = learned(draw(30, mean_s)).within(old)
+    assert old.low_s <= new.low_s <= new.high_s <= old.high_s
+
+
+def test_early_ends_stay_as_likely_as_they_are_though_nobody_asked_in_time() -> None:
+    """Each task is first asked about when one in twenty should have ended."""
+    early_s = sorted(draw(20_000, seed=9))[1_000]
+    learner = Learner({"any": [exact(s) for s in draw(60)]})
+    for seconds in draw(1_000, seed=2):
+        known = learner.durations(("any",))
+        assert known is not None
+        look_s = known.quantile_s(0.05)
+        bounds = exact(seconds) if seconds > look_s else Sample(low_s=0.0, high_s=look_s)
+        if (seen := lesson(bounds, known, 1.0)) is not None:
+            learner.seen(("any",), seen)
+    after = learner.durations(("any",))
+    assert after is not None
+    assert 0.02 < 1 - after.unfinished(early_s) < 0.09
 
 
 def test_other_calls_leave_the_rest_of_the_rate_to_polls() -> None:
