@@ -137,4 +137,21 @@ async def test_a_large_video_is_on_its_way_to_the_disk_before_its_end(
     path, _ = await taken(tmp_path / "part", pieces(VIDEO[500:]), start=0)
     assert path.read_bytes() == VIDEO[500:]
     starts, ends = zip(*ranges, strict=True)
-    assert starts == (0, *ends[:-1]) and len(VIDEO) - 500 - ends[-1] < 2 * BLOCK
+    assert len(VIDEO) - 500 - ends[-1] < 2 * BLOCK
+    assert all(start <= before for start, before in zip(starts, (0, *ends[:-1]), strict=True))
+
+
+async def test_what_is_on_the_disk_is_let_go_of_while_the_rest_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[range] = []
+
+    def advised(descriptor: int, start: int, size_bytes: int, advice: int) -> None:
+        told.append(range(start, start + size_bytes))
+
+    monkeypatch.setattr(receiving, "_DIRTY_BYTES", BLOCK)
+    monkeypatch.setattr(os, "posix_fadvise", advised)
+    await taken(tmp_path / "part", pieces(VIDEO))
+    assert len(told) > 4
+    assert sum(0 in span for span in told) == 4
+    assert all(len(span) <= 8 * BLOCK for span in told)
