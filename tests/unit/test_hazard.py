@@ -87,7 +87,9 @@ def test_a_kind_is_a_mode_and_audio_of_about_one_length(
 
 
 def test_two_samples_teach_nothing_and_three_something() -> None:
-    assert learn([exact(8.0)] * (FEWEST - 1)) is None
+    two = [exact(8.0)] * (FEWEST - 1)
+    assert learn(two) is None
+    assert learn(two, two) is None, "the same two, of the kind and of its coarser kind"
     assert learned([8.0, 8.0, 8.0]).quantile_s(0.5) == pytest.approx(8.0, rel=0.1)
 
 
