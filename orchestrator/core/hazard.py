@@ -152,8 +152,8 @@ def lesson(sample: Sample, known: Durations | None, slack_s: float) -> Sample | 
 def learn(samples: Sequence[Sample], coarser: Sequence[Sample] = ()) -> Durations | None:
     """The durations behind ``samples``, oldest first; None if there are too few to say anything.
 
-    Where a kind has less than ENOUGH samples, its ``coarser`` kind, which has them too, makes up for
-    the missing ones.
+    Where a kind has less than ENOUGH samples, its ``coarser`` kind, which has them too, makes up
+    for the missing ones.
     """
     weighed = _weighed(samples, 1.0)
     if coarser and len(samples) < ENOUGH:

@@ -397,7 +397,7 @@ class EngineStore(Protocol):
 
     async def swap_fact(self, account: AccountKey, key: str, value: Any, was: Any) -> bool:
         """Remember JSON values in place of ``was`` (None: of nothing). False, and nothing is
-        changed, if somebody has put something else there meanwhile."""
+        changed, if something else stands there."""
 
     async def notice(self, account: AccountKey, token: str, task_id: TaskId, now: float) -> bool:
         """Keep a webhook's hint that the attempt with this token made ``task_id``. False, and
@@ -424,8 +424,9 @@ class EngineStore(Protocol):
         """Reserve ``count`` (>= 1) evenly spaced sending times >= ``now`` of one kind of call.
 
         Shared by every process that uses this store and account; survives restarts. Times are
-        on the same clock as ``now`` (wall clock). A stored time further ahead than 10 minutes
-        (a clock that jumped) is treated as ``now``.
+        on the same clock as ``now``. A stored time further ahead than 10 minutes (a clock that
+        jumped) is treated as ``now``. ``kind`` may end in ``@`` and the machine's boot, where that
+        begins the clock anew: the first time of a later boot is a whole interval after ``now``.
         """
 
 

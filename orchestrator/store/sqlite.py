@@ -168,7 +168,11 @@ class SqliteStore(Ledger):
 
         def work(conn: Connection) -> Turns:
             row = conn.execute(queries.LIMIT, (account, kind)).fetchone()
-            turns = reserve(None if row is None else row[0], now, rate.interval_s, count)
+            next_at = None if row is None else row[0]
+            name, at, _ = kind.partition("@")
+            if row is None and at and conn.execute(queries.ANY_BOOT, (account, name)).fetchone():
+                next_at = now + rate.interval_s
+            turns = reserve(next_at, now, rate.interval_s, count)
             conn.execute(queries.SET_LIMIT, (account, kind, turns.next_at))
             return turns
 

@@ -17,6 +17,7 @@ from store_kit import NOW, WIDE, World, as_known, event, facts, make_world, new
 from orchestrator.core.state import TRANSITIONS
 from orchestrator.errors import IllegalTransition, OrchestratorError, StaleJob, TaskOwned
 from orchestrator.model import (
+    AccountKey,
     AvatarKind,
     ContentHash,
     Event,
@@ -435,6 +436,21 @@ async def test_sending_times_are_evenly_spaced_over_reservations(world: World) -
     assert tuple(await reserve(world.account, "submit", rate, 1, NOW)) == (NOW + 1.0,)
     assert tuple(await reserve(world.account, "submit", rate, 1, NOW + 60)) == (NOW + 60,)
     assert tuple(await reserve(world.account, "request", rate, 1, NOW)) == (NOW,)
+
+
+async def test_after_a_reboot_the_first_time_is_a_whole_interval_ahead(world: World) -> None:
+    rate, other = Rate(count=1, per_s=60.0), await world.store.account("two")
+
+    async def first(account: AccountKey, kind: str, now: float) -> float:
+        return (await world.store.reserve(account, kind, rate, 1, now)).first
+
+    assert await first(world.account, "submit@one", NOW) == NOW
+    # Monotonic time begins anew with each boot.
+    assert await first(world.account, "submit@two", 5.0) == 65.0
+    assert await first(world.account, "submit@two", 6.0) == 125.0
+    assert await first(world.account, "submit@two", 500.0) == 500.0
+    assert await first(world.account, "request@two", 5.0) == 5.0
+    assert await first(other, "submit@two", 5.0) == 5.0
 
 
 async def test_a_clock_that_jumped_back_does_not_stop_the_limiter(world: World) -> None:
