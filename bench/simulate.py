@@ -382,12 +382,12 @@ class Flow:
         del self.watched[key]
         sample = Sample(low_s=task.asked_at - task.accepted_at, high_s=at - task.accepted_at)
         slack_s = SLACK_WAITS * CEILING * self.world.poll_interval_s
-        if (taught := lesson(sample, self._durations(), slack_s)) is not None:
+        taught = lesson(sample, self._durations(), slack_s)
+        if taught is not None:
             self.learner.seen(KINDS, taught)
+            if self.world.in_flight is None:
+                self.slots = self.slots.finished(sample.high_s, self.now)
         self.result.unnoticed_s += at - task.end_at
-        if self.world.in_flight is None:
-            duration_s = at - task.accepted_at
-            self.slots = self.slots.finished(duration_s, self.now)
 
     def _unfinished(self, key: JobKey, task: Task, at: float) -> None:
         task.asked_at = at

@@ -139,12 +139,13 @@ def lesson(sample: Sample, known: Durations | None, slack_s: float) -> Sample | 
     """What a task teaches that ended between two ages; None if nothing.
 
     Bounds far apart (``slack_s``: by more than so many seconds) teach nothing: nobody could ask for
-    a while. But one that ended earlier than most was not asked about because it was not expected
-    to end. Without it early ends would seem rarer than they are, and be looked for still later.
+    a while. But one that ended before the first question, or earlier than most, was not asked about
+    because it was not expected to end. Without those early ends would seem rarer than they are, and
+    be looked for still later.
     """
     if sample.high_s <= LOOSE * sample.low_s + slack_s:
         return sample
-    if known is None or sample.high_s > known.mean_s:
+    if known is None or (sample.low_s > 0 and sample.high_s > known.mean_s):
         return None
     return known.within(sample)
 

@@ -234,11 +234,14 @@ class AutoSlots:
     def beside(self, other: AutoSlots) -> AutoSlots:
         """What holds where this and ``other`` were found out by two processes at the same time.
 
-        A cap is worth more than growth that has not met it yet; of two caps this one is newer.
+        A cap is worth more than growth that has not met one yet, and more growth more than less. Of
+        two caps this one holds: it was found, or looked at again, since the other was written.
         """
-        if self.cap is None and other.cap is not None:
+        if self.cap is not None:
+            return self
+        if other.cap is not None:
             return other.kept_apart(self)
-        return self
+        return replace(self, limit=max(self.limit, other.limit))
 
     def kept_apart(self, mine: AutoSlots) -> AutoSlots:
         """This, but for what every process has for itself: its pauses and its knocks."""

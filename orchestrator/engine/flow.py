@@ -8,6 +8,7 @@ are monotonic seconds, ``wall`` is Unix seconds.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -98,6 +99,7 @@ class Flow:
         self._base = self.slots.to_json()
         self._unkept_samples = False
         self._slots_due = self._durations_due = 0.0
+        self._keeping = asyncio.Lock()
 
     @property
     def at_once(self) -> int:
@@ -296,7 +298,9 @@ class Flow:
         return self.auto and self.slots.to_json() != self._base
 
     def unkept(self, now: float) -> bool:
-        """Whether there is something to remember whose time has come."""
+        """Whether there is something to remember whose time has come, and nobody is at it."""
+        if self._keeping.locked():
+            return False
         samples = self._unkept_samples and now >= self._durations_due
         return samples or (now >= self._slots_due and self._slots_are_new())
 
@@ -304,18 +308,24 @@ class Flow:
         self, store: EngineStore, account: AccountKey, *, now: float, wall: float
     ) -> None:
         """Remember what is new, beside what another process may have remembered since."""
-        self._slots_due = now + SLOTS_EVERY_S
+        async with self._keeping:
+            await self._keep_slots(store, account, now, wall)
+            if self._unkept_samples:
+                self._unkept_samples, self._durations_due = False, now + DURATIONS_EVERY_S
+                await store.set_fact(account, DURATIONS, _facts_of(self.learner))
+
+    async def _keep_slots(
+        self, store: EngineStore, account: AccountKey, now: float, wall: float
+    ) -> None:
         while self._slots_are_new():
+            self._slots_due = now + SLOTS_EVERY_S
             found = self.slots.to_json()
             if await store.swap_fact(account, SLOTS, found, self._told):
                 self._told = self._base = found
-                break
+                return
             self._told = await store.fact(account, SLOTS)
             theirs = _slots_of(self._told, wall)
             self.slots, self._base = self.slots.beside(theirs), theirs.to_json()
-        if self._unkept_samples:
-            self._unkept_samples, self._durations_due = False, now + DURATIONS_EVERY_S
-            await store.set_fact(account, DURATIONS, _facts_of(self.learner))
 
 
 def _slots_of(told: Any, wall: float) -> AutoSlots:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import replace
 from typing import Any, cast
@@ -349,6 +350,40 @@ class TestMemory:
             await found.keep(facts.store(), ACCOUNT, now=NOW, wall=WALL)
         assert facts.values[SLOTS] == other.slots.to_json() == mine.slots.to_json()
         assert not mine.unkept(NOW + 1.0)
+
+    async def test_of_two_that_grew_at_the_same_time_the_larger_limit_holds(self) -> None:
+        facts, mine, other = Facts(), flow(), flow(slots=AutoSlots(limit=7, rendering=7))
+        mine.accepted(1, NOW, WALL)
+        for found in (other, mine):
+            await found.keep(facts.store(), ACCOUNT, now=NOW, wall=WALL)
+        assert mine.at_once == 7
+        assert facts.values[SLOTS]["limit"] == 7
+
+    async def test_a_pause_and_knocks_are_every_processs_own(self) -> None:
+        facts, mine, other = Facts(), flow(), flow()
+        mine.slots = replace(mine.slots, limit=3, open_at=WALL + 30, pauses=2, knocks_refused=5)
+        other.refused(1, NOW, now=NOW, wall=WALL, pause_s=30.0)
+        for found in (other, mine):
+            await found.keep(facts.store(), ACCOUNT, now=NOW, wall=WALL)
+        kept = mine.slots
+        assert (kept.cap, kept.open_at, kept.pauses, kept.knocks_refused) == (1, WALL + 30, 2, 5)
+
+    async def test_one_word_is_written_once_however_long_that_takes(self) -> None:
+        facts, found = Facts(), taught(flow(), *EVEN)
+        found.accepted(1, NOW, WALL)
+        let_go, swap = asyncio.Event(), facts.swap_fact
+
+        async def slow(*what: Any) -> bool:
+            await let_go.wait()
+            return await swap(*what)
+
+        facts.swap_fact = slow  # type: ignore[method-assign]
+        keeping = asyncio.create_task(found.keep(facts.store(), ACCOUNT, now=NOW, wall=WALL))
+        await asyncio.sleep(0)
+        assert not found.unkept(NOW + 60.0)
+        let_go.set()
+        await keeping
+        assert facts.writes == [SLOTS, DURATIONS]
 
     async def test_a_cap_takes_the_place_of_growth_that_another_wrote_meanwhile(self) -> None:
         facts, mine, other = Facts(), flow(), flow()

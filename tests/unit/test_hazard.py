@@ -236,8 +236,22 @@ def test_learning_is_put_off_until_one_sample_in_five_is_new() -> None:
 
 @pytest.mark.parametrize(
     ("low_s", "high_s", "taught"),
-    [(7.0, 9.0, True), (0.0, 2.0, True), (0.5, 5.0, True), (0.0, 5.0, True), (2.0, 9.0, False)],
-    ids=["near", "young", "early and far apart", "never asked about", "late and far apart"],
+    [
+        (7.0, 9.0, True),
+        (0.0, 2.0, True),
+        (0.5, 5.0, True),
+        (0.0, 5.0, True),
+        (0.0, 20.0, True),
+        (2.0, 9.0, False),
+    ],
+    ids=[
+        "near",
+        "young",
+        "early and far apart",
+        "never asked about",
+        "never asked about and old",
+        "late and far apart",
+    ],
 )
 def test_what_an_end_teaches(low_s: float, high_s: float, taught: bool) -> None:
     seen = lesson(Sample(low_s=low_s, high_s=high_s), learned(draw(MOST)), 2.0)
@@ -254,6 +268,30 @@ def test_narrower_bounds_lie_within_the_old(low_s: float, width_s: float, mean_s
     old = Sample(low_s=low_s, high_s=low_s + width_s)
     new = learned(draw(30, mean_s)).within(old)
     assert old.low_s <= new.low_s <= new.high_s <= old.high_s
+
+
+def test_half_of_the_tasks_that_end_between_two_ages_end_between_the_narrower_ones() -> None:
+    durations, old = learned(draw(MOST)), Sample(low_s=4.0, high_s=9.0)
+    new = durations.within(old)
+    between = durations.unfinished(new.low_s) - durations.unfinished(new.high_s)
+    whole = durations.unfinished(old.low_s) - durations.unfinished(old.high_s)
+    assert between == pytest.approx(whole / 2, rel=0.01)
+
+
+def test_one_question_in_a_life_is_enough_not_to_ask_later_and_later() -> None:
+    """With many slots and a low rate the first question comes when most tasks have ended."""
+    learner, late_s = Learner({"any": [exact(s) for s in draw(60)]}), 0.0
+    for seconds in draw(1_500, seed=3):
+        known = learner.durations(("any",))
+        assert known is not None
+        asked_s = age_s = 0.0
+        while age_s < seconds:
+            wait_s = poll_wait_s(known, age_s=age_s, polls=1.0, interval_s=0.25)
+            asked_s, age_s = age_s, age_s + wait_s
+        late_s += age_s - seconds
+        if (seen := lesson(Sample(low_s=asked_s, high_s=age_s), known, 2.25)) is not None:
+            learner.seen(("any",), seen)
+    assert late_s / 1_500 < 0.6 * 8.0
 
 
 def test_early_ends_stay_as_likely_as_they_are_though_nobody_asked_in_time() -> None:
