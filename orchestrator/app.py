@@ -32,7 +32,7 @@ from orchestrator.manifest.scalars import duration_s
 from orchestrator.model import Complaint, ContentHash, Manifest, State
 from orchestrator.occupied import refuse_if_occupied
 from orchestrator.options import RunOptions
-from orchestrator.outlook import Memory, expected_pace, memory_of
+from orchestrator.outlook import Memory, expected_pace, least_s, memory_of
 from orchestrator.planning import (
     Draft,
     Prepared,
@@ -329,20 +329,22 @@ def _plan_view(
     missing = [facts for content, facts in assets.items() if content not in live]
     limits, tariff = manifest.settings.limits, memory.tariff
     time_scale = options.rehearsal.time_scale if options.rehearsal else 1.0
+    upload_bytes = sum(facts.size_bytes for facts in missing)
+    at_least_s = least_s(len(draft.submits), len(missing), upload_bytes, limits)
     return PlanView(
         batch=manifest.batch,
         manifest=str(manifest.path),
         rehearsal=options.rehearsal is not None,
         lines=tuple(draft.lines),
         upload_files=len(missing),
-        upload_bytes=sum(facts.size_bytes for facts in missing),
+        upload_bytes=upload_bytes,
         uploaded_already=len(assets) - len(missing),
         submits=len(draft.submits),
         credits_estimate=draft.credits_expected(tariff),
         balance=balance,
-        at_least_s=len(draft.submits) * limits.submit_rate.interval_s,
+        at_least_s=at_least_s,
         credits_learned=sum(tariff.knows(w.spec) for w in draft.submits),
-        pace=expected_pace(draft.submits, limits, memory, time_scale),
+        pace=expected_pace(draft.submits, limits, memory, time_scale, at_least_s),
         terms=terms_of(manifest.settings),
         warnings=prepared.warnings,
     )

@@ -125,7 +125,7 @@ class DownloadError(OrchestratorError):
 
     ``link_dead``: the link is refused or its object is gone (HTTP 403, 404, 410): ask the vendor
     for a fresh one. ``bad_content``: all bytes came but they are no acceptable video.
-    ``disk_full``: no room. None of them set: the network; try again later.
+    ``disk_full``: the disk does not take it. None of them set: the network; try again later.
     """
 
     def __init__(

@@ -5,6 +5,7 @@ Where nothing is known yet, the vendor's usual figures are assumed; a plan says 
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import Counter
@@ -91,14 +92,28 @@ def _widest(names: tuple[str, ...], counts: Mapping[str, int]) -> int:
     for at, name in enumerate(names):
         own = counts.get(name, 0)
         coarser = counts.get(names[at + 1], 0) if at + 1 < len(names) else 0
-        if own and own + coarser >= FEWEST:
+        if own and max(own, coarser) >= FEWEST:
             return at + 1 if own < ENOUGH and coarser else at
     return len(names) - 1
 
 
-def expected_pace(submits: Submits, limits: Limits, memory: Memory, time_scale: float) -> Pace:
-    """How long the videos would take. ``time_scale``: of a rehearsal, in which all that is merely
-    assumed goes so many times faster; what was learned there is in its own seconds."""
+def least_s(submits: int, uploads: int, upload_bytes: int, limits: Limits) -> float:
+    """Seconds that the limits alone take: every video is asked for and asked about, every upload
+    needs two calls beside its bytes."""
+    requests = 2 * submits + 2 * uploads
+    return max(
+        submits * limits.submit_rate.interval_s,
+        requests * limits.request_rate.interval_s,
+        upload_bytes / (limits.upload_bytes_per_s or math.inf),
+    )
+
+
+def expected_pace(
+    submits: Submits, limits: Limits, memory: Memory, time_scale: float, at_least_s: float = 0.0
+) -> Pace:
+    """How long the videos would take, but no less than ``at_least_s``. ``time_scale``: of a
+    rehearsal, in which all that is merely assumed goes so many times faster; what was learned there
+    is in its own seconds."""
     renders = expected_renders(submits, memory.learner, RENDER_S / time_scale)
     pace = pace_of(
         len(submits),
@@ -106,7 +121,8 @@ def expected_pace(submits: Submits, limits: Limits, memory: Memory, time_scale: 
         in_flight=_at_once(limits, memory.slots),
         render_s=renders.mean_s,
     )
-    return replace(pace, learned=renders.videos > 0, videos=renders.videos)
+    time_s = max(pace.time_s or 0.0, at_least_s)
+    return replace(pace, learned=renders.videos > 0, videos=renders.videos, time_s=time_s)
 
 
 def _at_once(limits: Limits, slots: AutoSlots) -> int:

@@ -30,10 +30,17 @@ from orchestrator.engine.pace import Pacer
 from orchestrator.engine.ports import Ports, Vendor
 from orchestrator.engine.progress import Level, Notice, Observer
 from orchestrator.engine.runner import Engine, Outcome
-from orchestrator.errors import BatchConflict, BatchLocked, OrchestratorError, OutputConflict
+from orchestrator.errors import (
+    BatchConflict,
+    BatchLocked,
+    OrchestratorError,
+    OutputConflict,
+    UsageError,
+)
 from orchestrator.hearing import Address, hearing
 from orchestrator.manifest.complaints import shown
 from orchestrator.media.download import Downloader
+from orchestrator.media.places import obstacle
 from orchestrator.model import ContentHash, JobId, RunKey, State
 from orchestrator.options import RunOptions
 from orchestrator.planning import Draft, Prepared, draft_plan, sampled
@@ -110,6 +117,7 @@ class Session:
         wanted = self._prepared.wanted
         draft, _ = await draft_for(self._store, batch, wanted, self._options.choice())
         self._refuse_conflicts(draft)
+        await asyncio.to_thread(_refuse_places, draft)
         await self._refuse_unapproved(batch, draft)
         self._left_out = draft.left_for_later
         self._told = _told(self._options, draft, len(wanted))
@@ -426,6 +434,25 @@ def owner_of_this_process() -> Owner:
 
 def _common_folder(paths: Sequence[Path]) -> str:
     return os.path.commonpath([path.parent for path in paths]) if paths else ""
+
+
+def _refuse_places(draft: Draft) -> None:
+    """Nothing is paid for that could not be put where it belongs. Blocks."""
+    found = {f: why for f in draft.submits.folders() if (why := obstacle(Path(f)))}
+    if not found:
+        return
+    shown = [f"  {folder}  ({why})" for folder, why in list(found.items())[:10]]
+    more = [f"  and {len(found) - 10} more"] if len(found) > 10 else []
+    raise UsageError(
+        "\n".join(
+            [
+                "videos cannot be written to:",
+                *shown,
+                *more,
+                "Mend that, or change the key output in the manifest. Nothing was sent.",
+            ]
+        )
+    )
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -7,6 +7,7 @@ they are asked for, and forgotten again.
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -180,6 +181,15 @@ class Submits:
     def add(self, position: int) -> None:
         """One more; positions come in order."""
         self._positions.append(position)
+
+    def folders(self) -> dict[str, JobId]:
+        """Where their videos go, each folder with the first job that goes there."""
+        found: dict[str, JobId] = {}
+        for position in self._positions:
+            folder = os.path.dirname(self.wishes.output(position))  # noqa: PTH120 - 100,000 texts
+            if folder not in found:
+                found[folder] = self.wishes.id(position)
+        return found
 
 
 KINDS, STATES = tuple(ChangeKind), tuple(State)

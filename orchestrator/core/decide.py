@@ -11,10 +11,13 @@ The order of the stages in :func:`decide` is the order of their worth: free what
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
 
 from orchestrator.model import ContentHash, JobKey
+
+AHEAD_BYTES = 1_000_000_000
+"""Files of so many bytes in all are uploaded for jobs that have no slot in sight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,9 @@ class Facts:
     ``unanswered`` ones (those included) await their reply. ``live_tasks`` are tasks whose end
     this run waits for (overdue ones only until they were asked about once). ``doubts`` are jobs
     in doubt whose evidence is still looked for; ``next_look_at`` is when to look.
+    ``look_ahead`` jobs are prepared before a slot is free for them. ``ahead_bytes`` are those of
+    files that are being uploaded, or were by this run and that no submit has used yet; ``sizes``
+    tells the bytes of files that pending jobs lack.
     ``knock_at``: when ends that nobody noticed may be worth a submit at a full vendor, None if
     that is not to be. ``doubtful_visible``: what the vendor would show of jobs in doubt; jobs
     alike go last, since a second doubt among them could not be told from the first.
@@ -79,6 +85,8 @@ class Facts:
     slots_free: int = 0
     knock_at: float | None = None
     look_ahead: int = 16
+    ahead_bytes: int = 0
+    sizes: Mapping[ContentHash, int] = field(default_factory=dict)
     uploading: Set[ContentHash] = frozenset()
     promoting: int = 0
     unclaimed: int = 0
@@ -189,16 +197,22 @@ def _prepare(facts: Facts, leaving: int) -> tuple[tuple[JobKey, ...], tuple[Cont
     """Which pending jobs become ready, and which assets to upload, within the look-ahead."""
     if facts.gate.closed:
         return (), ()
-    room = facts.look_ahead - (len(facts.ready) - leaving) - facts.promoting
+    prepared = len(facts.ready) - leaving + facts.promoting
     hands = facts.max_uploads - len(facts.uploading) if facts.now >= facts.uploads_open_at else 0
     promotes: list[JobKey] = []
     uploads: list[ContentHash] = []
-    for job in facts.pending[: max(0, room)]:
+    ahead_bytes = facts.ahead_bytes
+    for place, job in enumerate(facts.pending[: max(0, facts.look_ahead - prepared)], prepared):
         if not job.missing:
             promotes.append(job.key)
             continue
         fresh = [x for x in job.missing if x not in facts.uploading and x not in uploads]
+        more_bytes = sum(facts.sizes.get(content, 0) for content in fresh)
+        next_in_line = place < max(1, facts.slots_free - leaving)
+        if ahead_bytes and ahead_bytes + more_bytes > AHEAD_BYTES and not next_in_line:
+            continue
         uploads.extend(fresh[: max(0, hands - len(uploads))])
+        ahead_bytes += more_bytes
     return tuple(promotes), tuple(uploads)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from orchestrator.config import state_dir
 from orchestrator.doctor.findings import Report
 from orchestrator.doctor.machine import machine_checks
-from orchestrator.doctor.state import existing, state_checks
+from orchestrator.doctor.state import state_checks
 from orchestrator.doctor.vendor import vendor_checks
 from orchestrator.doctor.work import room_check, work_checks
+from orchestrator.media.places import existing
 
 
 async def examine(

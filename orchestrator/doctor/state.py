@@ -12,6 +12,7 @@ from pathlib import Path
 
 from orchestrator.doctor.findings import Check, fault, ok, warning
 from orchestrator.engine.lock import is_held, read_owner
+from orchestrator.media.places import existing
 from orchestrator.store.folder import companions
 from orchestrator.store.migrations import APPLICATION_ID, SCHEMA_VERSION
 
@@ -39,11 +40,6 @@ def state_checks(folder: Path) -> list[Check]:
     if (folder / REHEARSALS / DATABASE).exists():
         checks += store_checks(folder / REHEARSALS, "rehearsals")
     return [*checks, *lock_checks(folder)]
-
-
-def existing(path: Path) -> Path:
-    """The path itself, or the nearest folder above it that exists."""
-    return next((p for p in (path, *path.parents) if p.exists()), Path(path.anchor or "."))
 
 
 def folder_check(folder: Path) -> Check:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestrator.doctor.findings import Check, fault, ok, warning
-from orchestrator.doctor.state import existing
 from orchestrator.manifest.read import check_manifest
+from orchestrator.media.places import existing, obstacle
 from orchestrator.model import JobSpec, Manifest, Rate, Settings
 
 VIDEO_BYTES = 5_000_000
@@ -140,19 +140,11 @@ def room_check(place: Path, videos: int = 0) -> Check:
 
 def rights_checks(outputs: Mapping[Path, int]) -> list[Check]:
     """Folders of outputs that cannot be written, or made."""
-    wrong = sorted(
-        {
-            str(place)
-            for folder in outputs
-            if not (place := existing(folder)).is_dir() or not os.access(place, os.W_OK | os.X_OK)
-        }
-    )
+    wrong = sorted({why for folder in outputs if (why := obstacle(folder))})
     if not wrong:
         return [ok("outputs", f"{_count(len(outputs), 'folder')} to write to")]
     named = ", ".join(wrong[:MOST_NAMED])
-    return [
-        fault("outputs", f"not writable: {named}", "make it writable, or change the key output")
-    ]
+    return [fault("outputs", named, "mend that, or change the key output")]
 
 
 def leftover_checks(outputs: Mapping[Path, int]) -> list[Check]:

@@ -69,7 +69,7 @@ def _spoilt(stage: Stage, fault: Fault, reply: Reply) -> Reply:
         case "status":
             return _status(stage, fault)
         case "code":
-            message = fault.message or "the emulator was told to say so"
+            message = fault.message or "it was told to say so"
             told = envelope(fault.code, message, None)
             return replace(told, headers={**told.headers, **_retry_after(fault, stage.now())})
         case "html":

@@ -80,7 +80,7 @@ async def _not_fetched(job: Job, link: str, error: DownloadError, floor: Floor) 
     desk = floor.desk
     if error.disk_full:
         floor.disk_full_until = desk.now() + DISK_FULL_PAUSE_S
-        floor.tell(Level.PROBLEM, f"downloads wait for room on the disk: {error}", job)
+        floor.tell(Level.PROBLEM, f"downloads wait for the disk: {error}", job)
         floor.windows.put_rendered(job, link)
     elif error.bad_content and floor.trouble(job) >= BAD_VIDEOS:
         await _give_up(job, "download:bad", str(error), floor)

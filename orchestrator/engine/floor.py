@@ -162,7 +162,7 @@ class Floor:
                 now, scale = self.desk.now(), self.desk.scale
                 self.search.doubt_arose(job.key, visible_ids(job), now, scale)
             case _:
-                self.windows.drop_pending(job.key)
+                self.windows.drop(job)
 
     def trouble(self, job: Job) -> int:
         """How often this job's download has been in trouble, this time included."""

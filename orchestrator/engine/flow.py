@@ -43,9 +43,9 @@ when one that still says `init` is certainly queued."""
 LATENESS_WEIGHT = 0.05
 SLACK_WAITS = 3.0
 """Bounds of an end that are nearer than so many of the longest ordinary waits are near enough."""
-RELEASE = 1.0
-"""For so many poll intervals after an end was noticed, a 4007 may be about that very slot: the
-vendor may free it a moment later than it tells of the end."""
+RELEASE_S = 5.0
+"""For so long after an end was noticed (a poll interval, if that is shorter), a 4007 may be about
+that very slot: the vendor may free it a moment later than it tells of the end."""
 SHORTEST_LOOK_S = 0.001
 NOTICES_SEEN, NOTICES_SHARE = 8, 0.9
 """Notices are relied on for now when so large a share of the last ends (so many of them at least)
@@ -245,9 +245,10 @@ class Flow:
         """A submit sent around ``at`` was refused with 4007 while ``held`` slots were held."""
         if not self.auto:
             return
-        freed = sum(end > now - RELEASE * self.interval_s for end in self._noticed)
+        release_s = min(self.interval_s, RELEASE_S)
+        freed = sum(end > now - release_s for end in self._noticed)
         if freed and held < self.slots.limit:
-            self._open_at = now + RELEASE * self.interval_s / 2
+            self._open_at = now + release_s / 2
         self._full_at = at
         self.slots = self.slots.refused(held + freed, wall, pause_s)
 

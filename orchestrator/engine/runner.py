@@ -192,6 +192,8 @@ class Engine:
             slots_free=slots_free,
             knock_at=desk.flow.knock_at,
             look_ahead=min(256, desk.flow.at_once + 16),
+            ahead_bytes=floor.windows.ahead_bytes(floor.uploading),
+            sizes=floor.windows.sizes,
             uploading=floor.uploading,
             promoting=len(floor.promoting),
             unclaimed=floor.unclaimed,

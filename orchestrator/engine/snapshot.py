@@ -40,7 +40,7 @@ def snapshot(desk: Desk, floor: Floor, *, draining: bool) -> Progress:
 def _waiting_for(desk: Desk, floor: Floor, now: float) -> str:
     """A phrase for what holds the run up, "" while it is simply busy."""
     if floor.disk_full_until > now:
-        return "no room on the disk: downloads wait"
+        return "downloads wait for the disk"
     silent = [n for n, host in floor.hosts().items() if host.open_at > now]
     if silent:
         return f"no answer from {', '.join(silent)}: tried again in {_in(desk, floor, now)}"

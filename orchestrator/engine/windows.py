@@ -37,6 +37,9 @@ class Windows:
         self._waiting: dict[JobKey, Waiting] = {}
         self._lacking: dict[ContentHash, dict[JobKey, None]] = {}
         self._assets: dict[ContentHash, Asset] = {}
+        self.sizes: dict[ContentHash, int] = {}
+        # Uploaded by this run, and no stage has begun with a job that has it.
+        self._ahead: dict[ContentHash, int] = {}
         # By priority, then in manifest order.
         self._queue: list[tuple[int, JobKey, Ready]] = []
         self._pending_view: tuple[Waiting, ...] | None = None
@@ -56,6 +59,7 @@ class Windows:
         if not self.pending and self._more["pending"]:
             jobs = await self._store.pending(self._batch.key, SIZE)
             self._assets.clear()
+            self.sizes.clear()
             fresh = self._take("pending", jobs)
             self.pending.update((job.key, job) for job in fresh)
             await self._look_up(self.pending.values())
@@ -73,7 +77,9 @@ class Windows:
         every = sorted({content for hashes in wanted.values() for content in hashes})
         assets = await self._store.assets(self._batch.account, every)
         live = {asset.content_hash for asset in assets if asset.file_id is not None}
-        self._assets.update((a.content_hash, a) for a in assets if a.file_id is None)
+        lacking = {a.content_hash: a for a in assets if a.file_id is None}
+        self._assets.update(lacking)
+        self.sizes.update((content, asset.size_bytes) for content, asset in lacking.items())
         for key, hashes in wanted.items():
             if key in self.pending:
                 self._lack(key, tuple(dict.fromkeys(h for h in hashes if h not in live)))
@@ -117,8 +123,15 @@ class Windows:
             return self.pending.pop(key)
         if key in self.ready:
             self._unqueue(self.ready[key])
-            return self.ready.pop(key)
+            job = self.ready.pop(key)
+            self._use_files(job)
+            return job
         return self.rendered.pop(key)
+
+    def _use_files(self, job: Job) -> None:
+        """The job's files are ahead of their use no more: it is submitted, or will never be."""
+        for content in job.hashes if self._ahead else ():
+            self._ahead.pop(content, None)
 
     def end(self, key: JobKey) -> None:
         """The stage is through with the job."""
@@ -152,14 +165,16 @@ class Windows:
         self.pending[job.key] = job
         await self._look_up([job])
 
-    def drop_pending(self, key: JobKey) -> None:
-        """A pending job failed."""
-        self.pending.pop(key, None)
-        self._stop_waiting(key)
+    def drop(self, job: Job) -> None:
+        """The job has come to rest."""
+        self.pending.pop(job.key, None)
+        self._stop_waiting(job.key)
+        self._use_files(job)
 
     def uploaded(self, content: ContentHash) -> None:
         """An asset has its file id now."""
         self._assets.pop(content, None)
+        self._ahead[content] = self.sizes.get(content, 0)
         for key in self._lacking.pop(content, ()):
             missing = self._waiting[key].missing
             left = tuple(x for x in missing if x != content)
@@ -169,6 +184,11 @@ class Windows:
     def needing(self, content: ContentHash) -> list[Job]:
         """The pending jobs in sight that lack this asset, in order."""
         return [self.pending[key] for key in self._lacking.get(content, ())]
+
+    def ahead_bytes(self, uploading: Iterable[ContentHash]) -> int:
+        """Bytes that are uploaded before a slot is free for them, with those on their way."""
+        on_their_way = sum(self.sizes.get(content, 0) for content in uploading)
+        return sum(self._ahead.values()) + on_their_way
 
     def asset(self, content: ContentHash) -> Asset | None:
         """An asset that pending jobs in sight lack."""

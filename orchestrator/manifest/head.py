@@ -45,7 +45,8 @@ def front_of(top: Table, *, file: str, folder: str, cut: bool) -> Front:
     usable, about_vars = usable_vars(plain, page)
     complaints.extend(about_vars)
     settings = settings_of(head)
-    complaints.extend(_useless_resubmit(settings, plain, page))
+    for look in (_useless_resubmit, _half_a_webhook, _unreachable_rate):
+        complaints.extend(look(settings, plain, page))
     context = Context(
         file=file,
         folder=folder,
@@ -145,3 +146,25 @@ def jobs_complaint(top: Table, count: int, page: Page) -> Complaint | None:
     if given != ["jobs"] or isinstance(top.entries["jobs"].value, Spoiled):
         return None
     return page.complaint(top.entries["jobs"].value.spot, "the list of jobs is empty", example)
+
+
+def _half_a_webhook(settings: Settings, plain: Plain, page: Page) -> list[Complaint]:
+    """Notices need both an address and somebody who listens; with one of them there are none."""
+    url, listen = settings.webhook_url, settings.webhook_listen
+    if (url is None) == (listen is None):
+        return []
+    there, missing = ("url", "listen") if listen is None else ("listen", "url")
+    problem = f"webhook has no {missing}, so the vendor is asked for no notices"
+    remedy = f"add {missing}, or give --webhook-url and --webhook-listen to the run"
+    return [page.complaint(plain.spots[f"webhook.{there}"], problem, remedy, warning=True)]
+
+
+def _unreachable_rate(settings: Settings, plain: Plain, page: Page) -> list[Complaint]:
+    """A submit is a request too."""
+    limits = settings.limits
+    if limits.submit_rate.interval_s >= limits.request_rate.interval_s:
+        return []
+    key = "limits.submit_rate" if "limits.submit_rate" in plain.spots else "limits.request_rate"
+    problem = "submit_rate is above request_rate, and every submit is a request too"
+    remedy = "raise request_rate, or lower submit_rate"
+    return [page.complaint(plain.spots[key], problem, remedy, warning=True)]

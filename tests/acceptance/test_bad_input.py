@@ -208,3 +208,19 @@ def test_another_manifest_of_the_same_batch_needs_a_word(batch: Batch, tmp_path:
         assert "--same-batch" in result.stderr
         assert batch.call("run", str(moved), "--same-batch").returncode == 0
         assert there.audit()["accepted"] == 1
+
+
+def test_a_folder_that_cannot_take_videos_stops_a_run_before_anything_is_paid(
+    batch: Batch, tmp_path: Path
+) -> None:
+    (batch.folder / "taken").write_text("a file\n")
+    batch.write(distinct_jobs(batch.folder, 3), output="taken/{batch}/{id}.mp4")
+    with vendor(tmp_path / "vendor") as there:
+        batch.env = there.env
+        result = batch.run()
+        assert result.returncode == 2, result.stderr
+        assert f"{batch.folder / 'taken'} is a file, not a folder" in result.stderr
+        assert there.audit()["requests"].keys() <= {"credit"}
+        (batch.folder / "taken").unlink()
+        assert batch.run().returncode == 0
+        assert there.audit()["accepted"] == 3

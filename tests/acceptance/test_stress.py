@@ -195,7 +195,7 @@ def test_a_full_disk_stops_downloads_only_and_they_go_on_when_there_is_room(
             go.touch()
             out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
-    assert "downloads wait for room on the disk" in err
+    assert "downloads wait for the disk: There is no room for" in err
     assert states(batch.status()) == {"done": 6}
 
 

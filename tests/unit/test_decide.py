@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.decide import Decision, Facts, Gate, Ready, Waiting, decide
+from orchestrator.core.decide import (
+    AHEAD_BYTES,
+    Decision,
+    Facts,
+    Gate,
+    Ready,
+    Waiting,
+    decide,
+)
 from orchestrator.model import ContentHash, JobKey
 
 NOW = 100.0
@@ -174,6 +182,14 @@ def test_downloads(facts: dict[str, Any], jobs: tuple[int, ...]) -> None:
     assert decided(**facts).downloads == jobs
 
 
+ENOUGH = AHEAD_BYTES // 2 + 1
+SIZES = {
+    **dict.fromkeys(hashes("a", "b", "c"), AHEAD_BYTES // 2),
+    **dict.fromkeys(hashes("tiny"), 1),
+    **dict.fromkeys(hashes("huge"), 3 * AHEAD_BYTES),
+}
+FULL: dict[str, Any] = {"ready": ready(7), "ahead_bytes": ENOUGH, "sizes": SIZES}
+"""A job is next in line already, and its files are half of what may lie ahead."""
 UPLOADS: list[tuple[str, dict[str, Any], tuple[str, ...], tuple[int, ...]]] = [
     ("what a job lacks", {"pending": [waiting(1, "a", "b")]}, ("a", "b"), ()),
     ("nothing lacks: it becomes ready", {"pending": [waiting(1)]}, (), (1,)),
@@ -244,6 +260,55 @@ UPLOADS: list[tuple[str, dict[str, Any], tuple[str, ...], tuple[int, ...]]] = [
         (),
     ),
     ("before a slot is free", {"pending": [waiting(1, "a")], "slots_free": 0}, ("a",), ()),
+    (
+        "no more bytes than the look-ahead",
+        {"pending": [waiting(1, "a"), waiting(2, "b")], **FULL},
+        (),
+        (),
+    ),
+    (
+        "bytes that begin now count",
+        {"pending": [waiting(1, "a"), waiting(2, "b"), waiting(3, "c")], "sizes": SIZES},
+        ("a", "b"),
+        (),
+    ),
+    (
+        "a smaller one may fit",
+        {"pending": [waiting(1, "a"), waiting(2, "tiny")], **FULL},
+        ("tiny",),
+        (),
+    ),
+    (
+        "one that is larger than all of that is uploaded alone",
+        {"pending": [waiting(1, "huge"), waiting(2, "a")], "sizes": SIZES},
+        ("huge",),
+        (),
+    ),
+    (
+        "bytes do not keep a free slot waiting",
+        {
+            "pending": [waiting(1, "a"), waiting(2, "b")],
+            "ready": ready(7),
+            "slots_free": 2,
+            "unanswered": 2,
+            "ahead_bytes": ENOUGH,
+            "sizes": SIZES,
+        },
+        ("a",),
+        (),
+    ),
+    (
+        "nor the next in line, if nothing is ready",
+        {"pending": [waiting(1, "huge")], "ahead_bytes": ENOUGH, "sizes": SIZES},
+        ("huge",),
+        (),
+    ),
+    (
+        "nor jobs that lack nothing",
+        {"pending": [waiting(1, "a"), waiting(2)], **FULL},
+        (),
+        (2,),
+    ),
     ("while submits pause", {"pending": [waiting(1, "a")], "gate": PAUSED}, ("a",), ()),
     ("nothing is submitted any more", {"pending": [waiting(1), waiting(2, "a")], "gate": CLOSED},
      (), ()),
@@ -394,6 +459,8 @@ def all_facts(draw: st.DrawFn) -> Facts:
         looking=draw(st.booleans()),
         slots_free=draw(st.integers(-2, 4)),
         look_ahead=draw(MANY),
+        ahead_bytes=draw(st.sampled_from([0, 1, ENOUGH, 2 * AHEAD_BYTES])),
+        sizes=SIZES,
         uploading=hashes(*draw(st.sets(st.sampled_from("abcdef")))),
         promoting=draw(MANY),
         unclaimed=unclaimed,

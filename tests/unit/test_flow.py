@@ -169,6 +169,13 @@ class TestSlots:
         assert found.at_once == 8
         assert NOW < found.open_at(NOW, WALL) <= NOW + 5.0
 
+    def test_polls_that_come_rarely_do_not_make_that_moment_longer(self) -> None:
+        found = Flow(replace(LIMITS, in_flight=None, poll_interval_s=60.0), random.Random(1))
+        found.slots = FULL
+        found.noticed(NOW - 1.0)
+        found.refused(7, NOW, now=NOW, wall=WALL, pause_s=30.0)
+        assert NOW < found.open_at(NOW, WALL) <= NOW + 2.5
+
     def test_a_refusal_long_after_an_end_is_somebody_elses_slot(self) -> None:
         found = flow(slots=FULL)
         found.noticed(NOW - 60.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,16 @@ from orchestrator.model import (
     Limits,
     MediaFacts,
     Mode,
+    Rate,
 )
-from orchestrator.outlook import RENDER_S, Memory, expected_pace, expected_renders, memory_of
+from orchestrator.outlook import (
+    RENDER_S,
+    Memory,
+    expected_pace,
+    expected_renders,
+    least_s,
+    memory_of,
+)
 from orchestrator.report.views import Pace
 from orchestrator.store.sqlite import open_store
 from orchestrator.wishes import Submits, Wishes
@@ -79,6 +88,28 @@ def test_learned_durations_and_slots_are_used() -> None:
 def test_learned_durations_of_a_rehearsal_are_in_its_own_seconds() -> None:
     memory = Memory(learner=taught(8.0, 8.0, 8.0))
     assert round(pace(1, AUTO, memory, time_scale=20.0).render_s) == 8
+
+
+@pytest.mark.parametrize(
+    ("submits", "uploads", "upload_bytes", "limits", "least"),
+    [
+        (10, 0, 0, {"submit_rate": Rate(count=1, per_s=1.0)}, 10.0),
+        (10, 0, 0, {"request_rate": Rate(count=1, per_s=1.0)}, 20.0),
+        (10, 5, 0, {"request_rate": Rate(count=1, per_s=1.0)}, 30.0),
+        (10, 5, 4_000_000, {"upload_bytes_per_s": 1_000.0}, 4_000.0),
+        (0, 0, 0, {}, 0.0),
+    ],
+    ids=["submit_rate", "request_rate", "request_rate with uploads", "bandwidth", "nothing"],
+)
+def test_limits_alone_take_their_time(
+    submits: int, uploads: int, upload_bytes: int, limits: dict[str, Any], least: float
+) -> None:
+    assert least_s(submits, uploads, upload_bytes, replace(AUTO, **limits)) == least
+
+
+def test_no_plan_is_quicker_than_its_limits() -> None:
+    found = expected_pace(submits(2), AUTO, Memory(), 1.0, 5_000.0)
+    assert found.time_s == 5_000.0
 
 
 def test_a_number_in_the_manifest_is_taken_as_it_is() -> None:
