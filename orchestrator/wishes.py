@@ -182,14 +182,10 @@ class Submits:
         """One more; positions come in order."""
         self._positions.append(position)
 
-    def folders(self) -> dict[str, JobId]:
-        """Where their videos go, each folder with the first job that goes there."""
-        found: dict[str, JobId] = {}
-        for position in self._positions:
-            folder = os.path.dirname(self.wishes.output(position))  # noqa: PTH120 - 100,000 texts
-            if folder not in found:
-                found[folder] = self.wishes.id(position)
-        return found
+    def folders(self) -> list[str]:
+        """Where their videos go, each folder once."""
+        outputs = map(self.wishes.output, self._positions)
+        return list(dict.fromkeys(map(os.path.dirname, outputs)))
 
 
 KINDS, STATES = tuple(ChangeKind), tuple(State)

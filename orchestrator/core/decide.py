@@ -201,7 +201,7 @@ def _prepare(facts: Facts, leaving: int) -> tuple[tuple[JobKey, ...], tuple[Cont
     hands = facts.max_uploads - len(facts.uploading) if facts.now >= facts.uploads_open_at else 0
     promotes: list[JobKey] = []
     uploads: list[ContentHash] = []
-    ahead_bytes = facts.ahead_bytes
+    ahead_bytes, full = facts.ahead_bytes, False
     for place, job in enumerate(facts.pending[: max(0, facts.look_ahead - prepared)], prepared):
         if not job.missing:
             promotes.append(job.key)
@@ -209,7 +209,9 @@ def _prepare(facts: Facts, leaving: int) -> tuple[tuple[JobKey, ...], tuple[Cont
         fresh = [x for x in job.missing if x not in facts.uploading and x not in uploads]
         more_bytes = sum(facts.sizes.get(content, 0) for content in fresh)
         next_in_line = place < max(1, facts.slots_free - leaving)
-        if ahead_bytes and ahead_bytes + more_bytes > AHEAD_BYTES and not next_in_line:
+        # Nothing is uploaded past one that does not fit, or it would be overtaken for ever.
+        full = full or (ahead_bytes > 0 and ahead_bytes + more_bytes > AHEAD_BYTES)
+        if full and not next_in_line:
             continue
         uploads.extend(fresh[: max(0, hands - len(uploads))])
         ahead_bytes += more_bytes

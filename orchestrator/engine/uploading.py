@@ -61,6 +61,7 @@ async def _failed(job: Job, content: ContentHash, result: NotUploaded, floor: Fl
         await floor.file(await floor.move(job, event))
     except StaleJob:
         floor.windows.end(job.key)
+        floor.windows.drop(job)
         raise
 
 
@@ -72,6 +73,7 @@ async def promote(job: Job, floor: Floor) -> None:
         await floor.file(await floor.move(job, event))
     except StaleJob:
         floor.windows.end(job.key)
+        floor.windows.drop(job)
     finally:
         floor.promoting.discard(job.key)
 

@@ -166,7 +166,7 @@ class Windows:
         await self._look_up([job])
 
     def drop(self, job: Job) -> None:
-        """The job has come to rest."""
+        """The job has come to rest, or somebody else has changed it."""
         self.pending.pop(job.key, None)
         self._stop_waiting(job.key)
         self._use_files(job)

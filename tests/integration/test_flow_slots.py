@@ -130,13 +130,11 @@ async def test_where_another_run_has_a_number_it_bounds_both(tmp_path: Path) -> 
 
 async def test_two_runs_share_what_is_found_out_and_keep_to_it(tmp_path: Path) -> None:
     async with running(tmp_path / "vendor", over_slots="refuse", **RENDERS) as (emulator, _):
-        batches = [write(tmp_path, 14, batch=name) for name in ("one", "two")]
+        batches = [write(tmp_path, 24, batch=name) for name in ("one", "two")]
         await asyncio.gather(*(run(path, emulator.environment) for path in batches))
         audit = emulator.audit()
-        assert audit.accepted == 28
+        assert audit.accepted == 48
         assert audit.duplicate_tasks == 0
         assert audit.unfinished_peak == 5
-        [slots] = await facts(tmp_path, SLOTS)
-        # One refusal is enough for both to know; none may have come, if a run was slow to grow.
-        assert (slots["cap"] is None) == ("4007" not in audit.refused)
-        assert 1 <= (slots["cap"] or 1) <= 5
+        assert audit.refused["4007"] > 0
+        assert 1 <= (await facts(tmp_path, SLOTS))[0]["cap"] <= 5

@@ -273,9 +273,9 @@ UPLOADS: list[tuple[str, dict[str, Any], tuple[str, ...], tuple[int, ...]]] = [
         (),
     ),
     (
-        "a smaller one may fit",
+        "a smaller one does not overtake one that does not fit",
         {"pending": [waiting(1, "a"), waiting(2, "tiny")], **FULL},
-        ("tiny",),
+        (),
         (),
     ),
     (
